@@ -1,0 +1,56 @@
+"""Interactive segmentation of microscopy and MRI with SegNext, in napari, from Python and from the command line.
+
+The public names are loaded on first use: importing this package loads neither torch nor Qt.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompt, Prompts, Scribble
+    from napari_segnext.session import Prediction, Session
+    from napari_segnext.weights import load_model
+
+_HOMES = {
+    "Box": "prompts",
+    "Click": "prompts",
+    "MaskPrompt": "prompts",
+    "Polygon": "prompts",
+    "Prompt": "prompts",
+    "Prompts": "prompts",
+    "Scribble": "prompts",
+    "Prediction": "session",
+    "Session": "session",
+    "load_model": "weights",
+}
+
+__all__ = [
+    "Box",
+    "Click",
+    "MaskPrompt",
+    "Polygon",
+    "Prediction",
+    "Prompt",
+    "Prompts",
+    "Scribble",
+    "Session",
+    "load_model",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        try:
+            return importlib.import_module("napari_segnext._version").__version__
+        except ModuleNotFoundError:
+            return "0+unknown"
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"napari_segnext.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'napari_segnext' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,106 @@
+"""What a session, propagation, evaluation and the widgets need of a model, and nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from napari_segnext._types import Shape2D
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which weights a model holds; keys of caches and entries of prompts files are made of it.
+
+    Attributes
+    ----------
+    name
+        Name in the registry, or the stem of the file.
+    sha256
+        SHA-256 digest (hexadecimal) of the weights file; empty for a model that was never saved.
+    licence
+        SPDX expression or sentence; empty if unknown.
+    """
+
+    name: str
+    sha256: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEmbedding:
+    """What an encoder made of one image, with the sizes needed to come back to it.
+
+    Attributes
+    ----------
+    levels
+        Feature maps, finest first, each `(1, C, h, w)`. The published SegNext has one level.
+    image_shape
+        (rows, columns) of the image that was encoded.
+    """
+
+    levels: tuple[Tensor, ...]
+    image_shape: Shape2D
+
+    def to(self, device: torch.device | str) -> ImageEmbedding:
+        """Embedding with its tensors on another device."""
+        return replace(self, levels=tuple(level.to(device) for level in self.levels))
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the feature maps in bytes."""
+        return sum(level.numel() * level.element_size() for level in self.levels)
+
+
+@runtime_checkable
+class InteractiveModel(Protocol):
+    """A network that encodes an image once and answers prompts on it.
+
+    A user's own model that has these members works everywhere in napari-segnext.
+    """
+
+    identity: ModelIdentity
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie and the work is done."""
+        ...
+
+    def click_radius_px(self, image_shape: Shape2D) -> float:
+        """Radius of the disk that a click becomes, in pixels of the image, along the axis where it is smaller."""
+        ...
+
+    def encode_image(self, image: Tensor) -> ImageEmbedding:
+        """Encode an image.
+
+        Parameters
+        ----------
+        image
+            `(3, H, W)` float32 in [0, 1], on any device.
+        """
+        ...
+
+    def predict_logits(self, embedding: ImageEmbedding, clicks: Tensor, previous_masks: Tensor) -> Tensor:
+        """Answer `B` sets of prompts on one image.
+
+        Parameters
+        ----------
+        embedding
+            From `encode_image` of the same model.
+        clicks
+            `(B, n, 3)` float32 in pixels of the image: row, column, sign (1 positive, -1 negative, 0 padding).
+            `n` may be 0.
+        previous_masks
+            `(B, H, W)` float32 in [0, 1]: the last probabilities, or a mask; zeros if there are none.
+
+        Returns
+        -------
+        Tensor
+            `(B, H, W)` float32 logits at the size of the image, on the model's device; the object is where
+            they are above 0.
+        """
+        ...

@@ -1,0 +1,258 @@
+"""One image, one object, many prompts.
+
+1. A `Session` is made with its model and image; the image is encoded once (or found in the cache).
+2. Each new prompt makes a `Step`: all prompts so far and the previous probability go in, a `Prediction` comes out.
+3. The steps so far are a frozen tuple; taking back or repeating an edit walks a list of such tuples.
+4. Changing an *earlier* prompt keeps the steps before it and replays those after it.
+5. `reset` starts the next object on the same embedding; it too can be undone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_segnext.prompts import MaskPrompt, Prompt, Prompts
+from napari_segnext.session.embedding_cache import EmbeddingCache, cache_key
+from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, predict
+from napari_segnext.session.preprocess import image_to_rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import ArrayLike
+
+    from napari_segnext._types import Image, Shape2D
+    from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
+    from napari_segnext.session.preprocess import ContrastLimits
+
+MAX_UNDO_STEPS = 100
+
+_SHARED_CACHE = EmbeddingCache()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One prompt and the answer after it.
+
+    Attributes
+    ----------
+    prompt
+        What was added.
+    prediction
+        The answer to it and to all prompts before it.
+    """
+
+    prompt: Prompt
+    prediction: Prediction
+
+
+class Session:
+    """Interactive segmentation of one object on one image.
+
+    Parameters
+    ----------
+    model
+        Any `InteractiveModel`, for example from `load_model`.
+    image
+        `(H, W)` or `(H, W, C)` with 1 to 4 channels, any numeric dtype; see `image_to_rgb`.
+    contrast_limits
+        (low, high) that become black and white, or a pair for each channel. By default uint8 is taken as it is and
+        other dtypes are stretched between percentiles.
+    threshold
+        Probability above which a pixel belongs to the mask.
+    cache
+        Where embeddings are kept; by default one cache shared by all sessions.
+
+    Raises
+    ------
+    ImageError
+        If the image has a wrong shape or dtype, no pixels, or pixels that are not finite.
+
+    Examples
+    --------
+    >>> session = Session(load_model("segnext-tiny"), image)  # doctest: +SKIP
+    >>> session.add(Click(row=120, column=88)).mask.sum()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: InteractiveModel,
+        image: Image,
+        *,
+        contrast_limits: ContrastLimits | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
+        cache: EmbeddingCache | None = None,
+    ) -> None:
+        if not 0 < threshold < 1:
+            raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
+        self._model = model
+        self._threshold = threshold
+        rgb = image_to_rgb(image, contrast_limits)
+        cache = _SHARED_CACHE if cache is None else cache
+        self._embedding = cache.get_or_compute(cache_key(model, rgb), lambda: _encode(model, rgb))
+        self._timeline: list[tuple[Step, ...]] = [()]
+        self._now = 0
+
+    @property
+    def model(self) -> InteractiveModel:
+        """The model that answers."""
+        return self._model
+
+    @property
+    def image_shape(self) -> Shape2D:
+        """(rows, columns)."""
+        return self._embedding.image_shape
+
+    @property
+    def embedding(self) -> ImageEmbedding:
+        """What the encoder made of the image."""
+        return self._embedding
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The current steps, oldest first."""
+        return self._timeline[self._now]
+
+    @property
+    def prompts(self) -> Prompts:
+        """The current prompts, in the order in which they were given."""
+        return Prompts(tuple(step.prompt for step in self.steps))
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """The current answer; None before the first prompt."""
+        return self.steps[-1].prediction if self.steps else None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return self._now > 0
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is an edit to repeat."""
+        return self._now < len(self._timeline) - 1
+
+    def add(self, prompt: Prompt) -> Prediction:
+        """Add a prompt and predict.
+
+        Raises
+        ------
+        PromptError
+            If the prompt lies wholly outside the image or does not fit it; the session is then unchanged.
+        """
+        steps = self._replayed(self.steps, [prompt])
+        self._remember(steps)
+        return steps[-1].prediction
+
+    def set_mask(self, mask: ArrayLike) -> Prediction:
+        """Give a mask to start from: `(H, W)`, nonzero inside the object. The same as adding a `MaskPrompt`."""
+        return self.add(MaskPrompt(mask))
+
+    def remove(self, prompt: Prompt) -> Prediction | None:
+        """Remove a prompt, early or late, and replay those after it; None if no prompt is left.
+
+        Raises
+        ------
+        PromptError
+            If it is not among the prompts.
+        """
+        return self.update(self.prompts.removing(prompt))
+
+    def replace(self, old: Prompt, new: Prompt) -> Prediction:
+        """Change a prompt, early or late, and replay those after it.
+
+        Raises
+        ------
+        PromptError
+            If `old` is not among the prompts or `new` does not fit the image; the session is then unchanged.
+        """
+        prediction = self.update(self.prompts.replacing(old, new))
+        return prediction if prediction is not None else self.steps[-1].prediction
+
+    def update(
+        self, prompts: Iterable[Prompt], *, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Prediction | None:
+        """Make the prompts these, in one edit that can be undone.
+
+        The steps of the longest common beginning are kept; what follows is predicted anew.
+
+        Parameters
+        ----------
+        prompts
+            All prompts, in order.
+        is_wanted
+            Asked before each prediction; once it says no, `PredictionCancelled` is raised and nothing changes.
+
+        Returns
+        -------
+        Prediction or None
+            The answer after the last prompt; None if there is no prompt.
+        """
+        wanted = tuple(prompts)
+        n_kept = _common_length([step.prompt for step in self.steps], wanted)
+        if n_kept == len(wanted) == len(self.steps):
+            return self.prediction
+        steps = self._replayed(self.steps[:n_kept], wanted[n_kept:], is_wanted)
+        self._remember(steps)
+        return self.prediction
+
+    def undo(self) -> Prediction | None:
+        """Take back the last edit; returns the answer before it. Does nothing if there is no edit."""
+        self._now = max(0, self._now - 1)
+        return self.prediction
+
+    def redo(self) -> Prediction | None:
+        """Repeat the edit that was taken back last. Does nothing if there is none."""
+        self._now = min(len(self._timeline) - 1, self._now + 1)
+        return self.prediction
+
+    def reset(self) -> None:
+        """Remove all prompts; can be undone."""
+        if self.steps:
+            self._remember(())
+
+    def _replayed(
+        self,
+        steps: tuple[Step, ...],
+        prompts: Iterable[Prompt],
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> tuple[Step, ...]:
+        for prompt in prompts:
+            if not is_wanted():
+                raise PredictionCancelled
+            so_far = Prompts((*(step.prompt for step in steps), prompt))
+            if isinstance(prompt, MaskPrompt):
+                previous = prompt.mask.astype(np.float32)
+            else:
+                previous = steps[-1].prediction.probability if steps else None
+            prediction = predict(self._model, self._embedding, so_far, previous, threshold=self._threshold)
+            steps = (*steps, Step(prompt, prediction))
+        return steps
+
+    def _remember(self, steps: tuple[Step, ...]) -> None:
+        """Append to the timeline, dropping what was undone and what is too old."""
+        self._timeline = [*self._timeline[: self._now + 1], steps][-(MAX_UNDO_STEPS + 1) :]
+        self._now = len(self._timeline) - 1
+
+
+class PredictionCancelled(Exception):  # noqa: N818 - not an error: the caller asked for it
+    """A replay was given up because its result is no longer wanted."""
+
+
+def _encode(model: InteractiveModel, rgb: np.ndarray) -> ImageEmbedding:
+    with torch.inference_mode():
+        return model.encode_image(torch.from_numpy(rgb.transpose(2, 0, 1).copy()))
+
+
+def _common_length(ours: list[Prompt], theirs: tuple[Prompt, ...]) -> int:
+    n_common = 0
+    for one, other in zip(ours, theirs, strict=False):
+        if one != other:
+            break
+        n_common += 1
+    return n_common
