@@ -1,0 +1,126 @@
+"""SegNext: encode the image once, then draw, embed, fuse and decode prompts (paper, Fig. 2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_segnext.models.config import HybridConfig, PlainViTConfig, SegNextConfig
+from napari_segnext.models.decoder import PyramidDecoder
+from napari_segnext.models.fusion import DenseFusion
+from napari_segnext.models.hybrid import HybridEncoder, PyramidPromptEmbedding, SkipDecoder
+from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
+from napari_segnext.models.prompt_map import PatchPromptEmbedding, draw_prompt_map
+from napari_segnext.models.vit import PlainViT
+
+if TYPE_CHECKING:
+    from napari_segnext._types import Shape2D
+
+
+class SegNext(nn.Module):
+    """The published SegNext and our small ones; an `InteractiveModel`.
+
+    Parameters
+    ----------
+    config
+        All sizes.
+    identity
+        Which weights it will hold.
+
+    Raises
+    ------
+    ConfigError
+        If the sizes do not fit together.
+
+    References
+    ----------
+    .. [1] Liu, Cho, Bansal, Niethammer, Rethinking Interactive Image Segmentation with Low Latency, High Quality, and
+       Diverse Prompts, CVPR 2024, arXiv:2404.00741.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: SegNextConfig, identity: ModelIdentity | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.identity = identity or ModelIdentity("segnext")
+        self.encoder, self.prompt_embedding, self.decoder = _parts(config)
+        self.fusion = DenseFusion(config.fusion, config.encoder.width)
+        self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    def click_radius_px(self, image_shape: Shape2D) -> float:
+        """Radius of a click's disk in pixels of an image, along the axis where it is smaller."""
+        scales = (size / side for size, side in zip(image_shape, self.config.input_shape, strict=True))
+        return self.config.click_radius_px * min(scales)
+
+    def encode_image(self, image: Tensor) -> ImageEmbedding:
+        """Encode an image `(3, H, W)` float32 in [0, 1]; its sides are stretched to the model's input shape.
+
+        Notes
+        -----
+        Normalised first and resized after, bilinearly without antialiasing, as the original does.
+        """
+        normalised = self.normalise(image.to(self.device))
+        resized = F.interpolate(normalised[None], self.config.input_shape, mode="bilinear", align_corners=False)
+        return ImageEmbedding(levels=self.encoder(resized), image_shape=(image.shape[-2], image.shape[-1]))
+
+    def predict_logits(self, embedding: ImageEmbedding, clicks: Tensor, previous_masks: Tensor) -> Tensor:
+        """Logits `(B, H, W)` at the size of the image; see `InteractiveModel.predict_logits`."""
+        prompt_map = self.draw_prompt_map(clicks, previous_masks, self.config.input_shape)
+        logits = self.decode(embedding.levels, prompt_map)
+
+        # up to the model input with aligned corners, then back to the image without, as the original does
+        logits = F.interpolate(logits, self.config.input_shape, mode="bilinear", align_corners=True)
+        return F.interpolate(logits, embedding.image_shape, mode="bilinear", align_corners=False)[:, 0]
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """RGB in [0, 1] `(…, 3, H, W)` → zero mean and unit spread."""
+        return (image - self.mean) / self.std
+
+    def draw_prompt_map(self, clicks: Tensor, previous_masks: Tensor, shape: Shape2D) -> Tensor:
+        """The prompt map `(B, 3, rows, columns)` with this model's disks; see `draw_prompt_map`."""
+        return draw_prompt_map(
+            clicks,
+            previous_masks,
+            shape,
+            radius_px=self.config.click_radius_px,
+            uses_disks=self.config.uses_disks,
+        )
+
+    def decode(self, levels: tuple[Tensor, ...], prompt_map: Tensor) -> Tensor:
+        """Image embedding and prompt map → logits `(B, 1, h, w)` at the decoder's own size.
+
+        Parameters
+        ----------
+        levels
+            Image embedding, finest first, each of batch 1 or `B`.
+        prompt_map
+            `(B, 3, H, W)`.
+        """
+        *fine_image, coarse_image = levels
+        *fine_prompt, coarse_prompt = self.prompt_embedding(prompt_map)
+        fine = (image + prompt for image, prompt in zip(fine_image, fine_prompt, strict=True))
+        return self.decoder((*fine, self.fusion(coarse_image, coarse_prompt)))  # type: ignore[no-any-return]
+
+
+def _parts(config: SegNextConfig) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Encoder, prompt embedding and decoder that belong together."""
+    match config.encoder:
+        case PlainViTConfig() as vit:
+            return (
+                PlainViT(vit, config.input_shape),
+                PatchPromptEmbedding(config.input_shape, vit.patch_px, vit.width),
+                PyramidDecoder(config.decoder, vit.width),
+            )
+        case HybridConfig() as hybrid:
+            return HybridEncoder(hybrid), PyramidPromptEmbedding(hybrid), SkipDecoder(hybrid)
