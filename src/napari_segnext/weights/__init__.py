@@ -1,0 +1,25 @@
+"""Weights by name or path: registry, download, import of original checkpoints, loading.
+
+Importing this loads no torch; loading a model does.
+"""
+
+from napari_segnext.weights.folder import weights_folder
+from napari_segnext.weights.load import ModelInfo, find_device, find_weights, list_models, load_model, model_info
+from napari_segnext.weights.registry import DEFAULT_MODEL, ModelEntry
+from napari_segnext.weights.safetensors_file import WeightsHeader, read_weights, read_weights_header, write_weights
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "ModelEntry",
+    "ModelInfo",
+    "WeightsHeader",
+    "find_device",
+    "find_weights",
+    "list_models",
+    "load_model",
+    "model_info",
+    "read_weights",
+    "read_weights_header",
+    "weights_folder",
+    "write_weights",
+]

@@ -1,0 +1,276 @@
+"""Our weights files: safetensors, with what the model is written in the header.
+
+Parameters are stored as float16 (or float32) and come back as float32. No code is ever run on reading.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_segnext.errors import CheckpointError, ConfigError
+from napari_segnext.models.config import SegNextConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+FORMAT = "napari-segnext/weights"
+VERSION = 1
+ARCHITECTURE = "segnext"
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """What a weights file says about itself.
+
+    Attributes
+    ----------
+    name
+        Name of the model.
+    config
+        Shape of the network.
+    licence
+        SPDX expression or sentence; empty if unknown.
+    card
+        Model card, Markdown; empty if there is none.
+    provenance
+        Where the weights come from (training data, settings, source file), JSON-ready.
+    """
+
+    name: str
+    config: SegNextConfig
+    licence: str = ""
+    card: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def write_weights(
+    path: Path | str,
+    state: Mapping[str, Tensor],
+    header: WeightsHeader,
+    *,
+    dtype: Literal["float16", "float32"] = "float16",
+) -> Path:
+    """Write a weights file; the old one stays until the new one is whole.
+
+    Parameters
+    ----------
+    path
+        Ends in `.safetensors`; missing folders are made.
+    state
+        Parameters and buffers by name, as `model.state_dict()` gives them.
+    header
+        What the file says about itself.
+    dtype
+        How floating-point tensors are stored; others are kept as they are.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is another one, or a tensor holds values that are not finite in `dtype`.
+    """
+    import torch
+    from safetensors.torch import save
+
+    path = Path(path)
+    if path.suffix.lower() != SUFFIX:
+        raise ValueError(f"weights file '{path.name}' ends in '{path.suffix}'; expected '{SUFFIX}'. Rename it.")
+    stored = {name: _stored(name, tensor, getattr(torch, dtype)) for name, tensor in state.items()}
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "architecture": ARCHITECTURE,
+        "name": header.name,
+        "licence": header.licence,
+        "card": header.card,
+        "config": json.dumps(header.config.to_dict()),
+        "provenance": json.dumps(header.provenance),
+    }
+    write_bytes_at_once(path, save(stored, metadata))
+    return path
+
+
+def read_weights(path: Path | str) -> tuple[WeightsHeader, dict[str, Tensor]]:
+    """Read a weights file.
+
+    Returns
+    -------
+    header
+        What the file says about itself.
+    state
+        Parameters and buffers by name, on the CPU; floating-point tensors are float32.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    CheckpointError
+        If it is broken, of a later version, for another architecture, or holds values that are not finite.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    header = read_weights_header(path)
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            state = {name: _at_run_time(path, name, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        raise _broken(path, error) from error
+    return header, state
+
+
+def read_weights_header(path: Path | str) -> WeightsHeader:
+    """Read the header alone; loads neither torch nor the tensors.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    CheckpointError
+        If it is broken, of a later version or for another architecture.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no weights file '{path}'. Check the path.")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            n_tensors = len(file.keys())
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        raise _broken(path, error) from error
+    _check_kind(path, metadata)
+    header = _header_from(path, metadata)
+    check_plausible(path, header.config, n_tensors)
+    return header
+
+
+def check_plausible(path: Path | str, config: SegNextConfig, n_tensors: int) -> None:
+    """Refuse a config that claims more than its file can hold, before anything is built from it.
+
+    Raises
+    ------
+    CheckpointError
+        If a count is not positive, or there are fewer tensors than blocks, or the input is absurdly large.
+    """
+    encoder = config.encoder
+    blocks = [encoder.depth, config.fusion.depth, *getattr(encoder, "blocks_per_stage", ())]
+    try:
+        is_plausible = (
+            all(0 <= n_blocks <= n_tensors for n_blocks in blocks)
+            and len(config.input_shape) == 2
+            and all(16 <= side <= 8192 for side in config.input_shape)
+            and 1 <= encoder.n_heads <= encoder.width <= 65_536
+            and encoder.width % encoder.n_heads == 0
+            and 0 < encoder.mlp_ratio <= 64
+        )
+    except TypeError:
+        is_plausible = False
+    if not is_plausible:
+        raise CheckpointError(
+            path,
+            f"its configuration does not fit its {n_tensors} tensors: {config}",
+            "The file is damaged or was tampered with: download or import it again.",
+        )
+
+
+def write_bytes_at_once(path: Path, content: bytes) -> None:
+    """Write a file that is never seen half written: beside it first, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _check_kind(path: Path | str, metadata: Mapping[str, str]) -> None:
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            path,
+            f"it is a safetensors file of another program (format {metadata.get('format')!r}; expected {FORMAT!r})",
+            "Give a weights file of napari-segnext, or an original SegNext checkpoint (.pth).",
+        )
+    version = metadata.get("version", "")
+    if not version.isdecimal() or int(version) > VERSION:
+        raise CheckpointError(
+            path,
+            f"it has format version {version!r}; this napari-segnext reads versions up to {VERSION}",
+            "Update with: pip install --upgrade napari-segnext",
+        )
+    if metadata.get("architecture") != ARCHITECTURE:
+        raise CheckpointError(
+            path,
+            f"it is for the architecture {metadata.get('architecture')!r}; expected {ARCHITECTURE!r}",
+            "Give the weights of a SegNext model, or update napari-segnext.",
+        )
+
+
+def _header_from(path: Path | str, metadata: Mapping[str, str]) -> WeightsHeader:
+    try:
+        return WeightsHeader(
+            name=metadata["name"],
+            config=SegNextConfig.from_dict(json.loads(metadata["config"])),
+            licence=metadata.get("licence", ""),
+            card=metadata.get("card", ""),
+            provenance=dict(json.loads(metadata.get("provenance", "{}"))),
+        )
+    except (KeyError, ValueError, TypeError, RecursionError, ConfigError) as error:
+        raise CheckpointError(
+            path, f"its header cannot be read ({error})", "The file is damaged: download or import it again."
+        ) from error
+
+
+def _stored(name: str, tensor: Tensor, dtype: Any) -> Tensor:
+    import torch
+
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        wide, tensor = tensor, tensor.to(dtype)
+        if not torch.isfinite(tensor).all():
+            reason = "values too large for it" if torch.isfinite(wide).all() else "values that are not finite"
+            raise ValueError(
+                f"parameter '{name}' cannot be stored as {dtype}: it has {reason}; expected finite values. "
+                "Store it as float32, or look into the training that made it."
+            )
+    return tensor.contiguous().clone()
+
+
+def _at_run_time(path: Path | str, name: str, tensor: Tensor) -> Tensor:
+    import torch
+
+    if not tensor.is_floating_point():
+        return tensor
+    if not torch.isfinite(tensor).all():
+        raise CheckpointError(
+            path,
+            f"parameter '{name}' holds values that are not finite; expected numbers",
+            "The training that made it failed or the file is damaged: take another file.",
+        )
+    return tensor.float()
+
+
+def _broken(path: Path | str, error: BaseException) -> CheckpointError:
+    first_line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return CheckpointError(
+        path,
+        f"it is not a whole safetensors file ({first_line})",
+        "It may have been cut short: download or import it again.",
+    )
