@@ -1,0 +1,243 @@
+"""Image and label files of datasets → arrays."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+import tifffile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_segnext._types import Image
+
+TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
+_LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
+_DECODER_ERRORS = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    PIL.Image.DecompressionBombError,
+)
+"""What Pillow and tifffile raise on broken files."""
+
+
+def image_suffixes() -> frozenset[str]:
+    """Suffixes, in lower case with their dot, of files that can be read."""
+    PIL.Image.init()
+    return TIFF_SUFFIXES | {suffix for suffix, kind in PIL.Image.EXTENSION.items() if kind in PIL.Image.OPEN}
+
+
+def read_image_file(path: Path) -> Image:
+    """Read a grey or RGB image.
+
+    Parameters
+    ----------
+    path
+        Any format that Pillow or tifffile reads. Palettes become RGB; an alpha channel is left out.
+
+    Returns
+    -------
+    ndarray
+        `(H, W)` or `(H, W, 3)`, dtype as in the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read, or holds no single grey or RGB image.
+    """
+    array = _read(path, keeps_palette_indices=False)
+    if array.ndim == 3 and array.shape[-1] in (1, 2):
+        array = array[..., 0]
+    if array.ndim == 3 and array.shape[-1] == 4:
+        array = array[..., :3]
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[-1] == 3):
+        return array
+    raise ValueError(
+        f"'{path}' holds an array of shape {array.shape}; expected (H, W) or (H, W, 3). "
+        "Save each slice as its own file, with channels last."
+    )
+
+
+def read_label_file(path: Path) -> NDArray[np.int64]:
+    """Read a label image: each value above 0 is one object.
+
+    Parameters
+    ----------
+    path
+        Any format that Pillow or tifffile reads; of palette images the indices are taken. A JPEG holds no exact
+        labels and is taken as one mask: bright (above 127) is the object.
+
+    Returns
+    -------
+    ndarray
+        `(H, W)` int64: 0 background, 1 and up one object each, below 0 (signed files only) ignored.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read, or holds no single image of whole numbers.
+    """
+    array = _read(path, keeps_palette_indices=True)
+    if array.ndim == 3 and array.shape[-1] in (1, 2, 3, 4):
+        array = _single_channel(array, path)
+    if array.ndim != 2:
+        raise ValueError(f"'{path}' holds an array of shape {array.shape}; expected labels of shape (H, W).")
+    if path.suffix.lower() in _LOSSY_SUFFIXES:
+        return (array > 127).astype(np.int64)
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.round(array)).all()):
+        raise ValueError(f"'{path}' holds numbers with fractions; expected whole numbers. Save it as an integer image.")
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"'{path}' has dtype {array.dtype}; expected whole numbers.")
+    return array.astype(np.int64)
+
+
+def read_mask_file(path: Path) -> NDArray[np.int64]:
+    """Read a mask: every pixel with any channel above 0 belongs to the one object.
+
+    Parameters
+    ----------
+    path
+        Any format that Pillow or tifffile reads.
+
+    Returns
+    -------
+    ndarray
+        `(H, W)` int64: 0 background, 1 object.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read or holds no single image.
+    """
+    array = read_image_file(path)
+    is_object = np.atleast_3d(array > 0).any(axis=-1)
+    return np.asarray(is_object, dtype=np.int64)
+
+
+def read_first_channel(path: Path) -> NDArray[Any]:
+    """`(H, W)` array: a grey image, or the first (red) channel of an RGB one; raises as `read_image_file` does."""
+    array = read_image_file(path)
+    return array[..., 0] if array.ndim == 3 else array
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files right in a folder, hidden ones left out, sorted by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder '{folder}'; expected one with images. Check the dataset's root.")
+    suffixes = image_suffixes()
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    )
+    if not files:
+        raise FileNotFoundError(f"'{folder}' holds no image file; expected at least one. Check the dataset's root.")
+    return files
+
+
+def matched_by_stem(
+    images: Iterable[Path], labels: Iterable[Path], *, up_to_first_dot: bool = False
+) -> list[tuple[str, Path, Path]]:
+    """Pair images and labels whose file names are equal up to the suffix.
+
+    Parameters
+    ----------
+    images, labels
+        Files; labels without an image are passed over.
+    up_to_first_dot
+        Compare names up to their first dot instead of their last.
+
+    Returns
+    -------
+    list of tuple
+        (stem, image, label), in the order of the images.
+
+    Raises
+    ------
+    FileNotFoundError
+        If an image has no label.
+    ValueError
+        If two images, or two labels, have the same stem.
+    """
+    by_stem = _by_stem(labels, up_to_first_dot)
+    pairs = list(_by_stem(images, up_to_first_dot).items())
+    missing = [path for stem, path in pairs if stem not in by_stem]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(pairs)} images have no label of the same name, '{missing[0]}' first. "
+            "Add the labels, or move these images away."
+        )
+    return [(stem, path, by_stem[stem]) for stem, path in pairs]
+
+
+def _by_stem(paths: Iterable[Path], up_to_first_dot: bool) -> dict[str, Path]:
+    by_stem: dict[str, Path] = {}
+    for path in paths:
+        stem = path.name.split(".")[0] if up_to_first_dot else path.stem
+        if stem in by_stem:
+            raise ValueError(f"'{by_stem[stem]}' and '{path}' have the same stem; expected one file each. Remove one.")
+        by_stem[stem] = path
+    return by_stem
+
+
+def _read(path: Path, *, keeps_palette_indices: bool) -> NDArray[Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file '{path}'. Check the dataset's root, or fetch the file again.")
+    try:
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            return _read_tiff(path)
+        with PIL.Image.open(path) as picture:
+            if picture.mode == "P" and keeps_palette_indices:
+                return np.asarray(picture)
+            is_plain = picture.mode in ("1", "L", "LA", "RGB", "RGBA", "I", "F") or picture.mode.startswith("I;16")
+            return np.asarray(picture if is_plain else picture.convert("RGB"))
+    except _DECODER_ERRORS as error:
+        raise ValueError(
+            f"'{path}' cannot be read as an image ({type(error).__name__}: {error}). "
+            "The file is damaged or of another kind: open it in an image viewer, or fetch it again."
+        ) from error
+
+
+def _read_tiff(path: Path) -> NDArray[Any]:
+    array = np.asarray(tifffile.imread(path))
+    if array.ndim == 3 and array.shape[0] in (3, 4) and array.shape[-1] not in (3, 4):
+        array = np.moveaxis(array, 0, -1)
+    return array
+
+
+def _single_channel(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    """The one channel of a label image that was saved with several equal ones, its alpha left out."""
+    colours = array[..., :1] if array.shape[-1] == 2 else array[..., :3]
+    if (colours != colours[..., :1]).any():
+        raise ValueError(
+            f"'{path}' is a colour image; expected labels of shape (H, W), one whole number per pixel. "
+            "Save label numbers instead of colours."
+        )
+    return colours[..., 0]

@@ -1,0 +1,225 @@
+"""What a dataset is made of: images, read when they are needed, and their objects."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from napari_segnext.datasets.files import read_image_file, read_label_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_segnext._types import Image
+
+    LabelReader: TypeAlias = Callable[[Path], NDArray[np.int64]]
+    """File → `(H, W)` int64: 0 background, 1 and up one object each, below 0 ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFilter:
+    """Which objects of an image count.
+
+    Attributes
+    ----------
+    min_object_px
+        Objects with fewer pixels are left out; they are background then.
+    max_per_image
+        Of larger numbers of objects so many are drawn; None keeps all.
+    seed
+        Of the draw, which depends on the image's id, too, but on no other image.
+    only
+        If not None, the labels that count at all.
+    """
+
+    min_object_px: int = 1
+    max_per_image: int | None = None
+    seed: int = 0
+    only: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_object_px < 1:
+            raise ValueError(f"min_object_px is {self.min_object_px}; expected at least 1 pixel.")
+        if self.max_per_image is not None and self.max_per_image < 1:
+            raise ValueError(f"max_objects_per_image is {self.max_per_image}; expected at least 1, or None for all.")
+
+    def chosen_labels(self, labels: NDArray[np.int64], image_id: str) -> tuple[int, ...]:
+        """Labels of the objects that count, ascending."""
+        values, counts = np.unique(labels, return_counts=True)
+        kept = values[(values > 0) & (counts >= self.min_object_px)]
+        if self.only is not None:
+            kept = kept[np.isin(kept, self.only)]
+        if self.max_per_image is not None and len(kept) > self.max_per_image:
+            rng = np.random.default_rng([self.seed, zlib.crc32(image_id.encode())])
+            kept = np.sort(rng.choice(kept, self.max_per_image, replace=False))
+        return tuple(int(value) for value in kept)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSample:
+    """An image with labelled objects, not read yet.
+
+    Attributes
+    ----------
+    id
+        Unique within the dataset.
+    group
+        Its domain, for results by group.
+    image_path, label_path
+        Its files.
+    read_label
+        Makes labels of the label file; belongs to the layout of the dataset.
+    object_filter
+        Which of the objects count.
+    """
+
+    id: str
+    group: str
+    image_path: Path
+    label_path: Path
+    read_label: LabelReader = field(default=read_label_file, repr=False)
+    object_filter: ObjectFilter = ObjectFilter()
+
+    def read_image(self) -> Image:
+        """`(H, W)` or `(H, W, 3)` array, as in the file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it cannot be read as an image.
+        """
+        return read_image_file(self.image_path)
+
+    def read_labels(self) -> NDArray[np.int64]:
+        """`(H, W)` int64: 0 background, 1 and up one object each, below 0 ignored.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it cannot be read as labels.
+        """
+        return self.read_label(self.label_path)
+
+    def read_objects(self) -> tuple[ObjectSample, ...]:
+        """Objects that count, by ascending label; reads the label file only."""
+        return self._objects(self.read_labels())
+
+    def read(self) -> LoadedImage:
+        """Image, labels and objects.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file is missing.
+        ValueError
+            If a file cannot be read, or image and labels differ in size.
+        """
+        image, labels = self.read_image(), self.read_labels()
+        if image.shape[:2] != labels.shape:
+            raise ValueError(
+                f"'{self.image_path}' has {image.shape[0]} × {image.shape[1]} pixels and '{self.label_path}' "
+                f"{labels.shape[0]} × {labels.shape[1]}; expected equal sizes. Check that the files belong together."
+            )
+        return LoadedImage(image, labels, self._objects(labels))
+
+    def filtering(self, object_filter: ObjectFilter) -> ImageSample:
+        """The same image with another choice of objects."""
+        return replace(self, object_filter=object_filter)
+
+    def _objects(self, labels: NDArray[np.int64]) -> tuple[ObjectSample, ...]:
+        chosen = self.object_filter.chosen_labels(labels, self.id)
+        return tuple(ObjectSample(f"{self.id}:{label}", self.group, self, label) for label in chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSample:
+    """One object on one image, not read yet.
+
+    Attributes
+    ----------
+    id
+        Id of the image, a colon, and the label; unique within the dataset.
+    group
+        Group of the image.
+    image
+        The image.
+    label
+        Value of the object's pixels in the image's labels.
+    """
+
+    id: str
+    group: str
+    image: ImageSample
+    label: int
+
+    def read_image(self) -> Image:
+        """`(H, W)` or `(H, W, 3)` array, as in the file."""
+        return self.image.read_image()
+
+    def read_truth(self) -> NDArray[np.int8]:
+        """`(H, W)` int8: 1 object, 0 background and other objects, -1 ignored."""
+        return _truth(self.image.read_labels(), self.label)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedImage:
+    """An image with its labels in memory.
+
+    Attributes
+    ----------
+    image
+        `(H, W)` or `(H, W, 3)`, as in the file.
+    labels
+        `(H, W)` int64: 0 background, 1 and up one object each, below 0 ignored.
+    objects
+        Those that count, by ascending label; may be empty.
+    """
+
+    image: Image
+    labels: NDArray[np.int64]
+    objects: tuple[ObjectSample, ...]
+
+    def truth_of(self, item: ObjectSample) -> NDArray[np.int8]:
+        """`(H, W)` int8 of one of the objects: 1 object, 0 background and other objects, -1 ignored."""
+        return _truth(self.labels, item.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Images with objects, in an order that is always the same.
+
+    Attributes
+    ----------
+    name
+        Name of the layout.
+    images
+        All images, not read yet.
+    """
+
+    name: str
+    images: tuple[ImageSample, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[ImageSample]:
+        return iter(self.images)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups, sorted."""
+        return tuple(sorted({image.group for image in self.images}))
+
+
+def _truth(labels: NDArray[np.int64], label: int) -> NDArray[np.int8]:
+    return np.where(labels < 0, np.int8(-1), (labels == label).astype(np.int8))
