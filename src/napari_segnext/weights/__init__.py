@@ -4,6 +4,7 @@ Importing this loads no torch; loading a model does.
 """
 
 from napari_segnext.weights.folder import weights_folder
+from napari_segnext.weights.import_model import import_model
 from napari_segnext.weights.load import ModelInfo, find_device, find_weights, list_models, load_model, model_info
 from napari_segnext.weights.registry import DEFAULT_MODEL, ModelEntry
 from napari_segnext.weights.safetensors_file import WeightsHeader, read_weights, read_weights_header, write_weights
@@ -15,6 +16,7 @@ __all__ = [
     "WeightsHeader",
     "find_device",
     "find_weights",
+    "import_model",
     "list_models",
     "load_model",
     "model_info",

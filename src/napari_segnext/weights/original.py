@@ -154,11 +154,9 @@ def _read(path: Path) -> Any:
 def _reason(error: BaseException) -> str:
     """The part of torch's message that tells what was found, in one line."""
     text = str(error)
-    found = re.search(
-        r"(Unsupported \w+[^.\n]*|Weights only load failed[^.\n]*)", text.split("WeightsUnpickler error:")[-1]
-    )
-    line = found.group(1) if found else (text.strip().splitlines() or [type(error).__name__])[0]
-    return line.strip()[:160]
+    found = re.search(r"Unsupported \w+: .*?(?= was not |$)|Trying to .*?(?= whose |\. |$)", text, re.MULTILINE)
+    line = found.group(0) if found else (text.strip().splitlines() or [type(error).__name__])[0]
+    return line[:160].rstrip(" .")
 
 
 def _state_and_settings(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:

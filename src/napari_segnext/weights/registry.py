@@ -17,8 +17,8 @@ _PAPER = (
     "High Quality, and Diverse Prompts. CVPR 2024. arXiv:2404.00741"
 )
 _ORIGINAL_LICENCE = (
-    "code MIT; no licence is stated for the weights: their encoder started from MAE weights that are CC BY-NC 4.0 "
-    "(non-commercial), so take them for non-commercial use only"
+    "MIT (the authors' repository); but the encoder started from MAE weights that are CC BY-NC 4.0, "
+    "so take them for non-commercial use only"
 )
 
 
