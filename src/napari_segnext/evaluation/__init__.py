@@ -9,13 +9,16 @@ from napari_segnext.evaluation.protocol import (
     evaluate,
     evaluate_object,
 )
+from napari_segnext.evaluation.report import EvaluationReport, draw_iou_curves, write_iou_plot
 
 __all__ = [
+    "EvaluationReport",
     "EvaluationSettings",
     "ObjectResult",
     "ObjectRun",
     "bootstrap_interval",
     "click_on_largest_error",
+    "draw_iou_curves",
     "evaluate",
     "evaluate_object",
     "iou",
@@ -23,4 +26,5 @@ __all__ = [
     "miou_at_k",
     "noc",
     "nof",
+    "write_iou_plot",
 ]

@@ -142,7 +142,7 @@ def evaluate_object(
     Raises
     ------
     ValueError
-        If the truth has not the shape of the image.
+        If the truth has not the shape of the image, or holds no object.
     """
     settings = EvaluationSettings() if settings is None else settings
     if truth.shape != embedding.image_shape:
@@ -150,6 +150,8 @@ def evaluate_object(
             f"truth has shape {truth.shape}; expected {embedding.image_shape}, the shape of the image. "
             "Check that the two files belong together."
         )
+    if not (truth == 1).any():
+        raise ValueError("truth holds no object; expected at least one pixel with the value 1. Leave this object out.")
     prompts, mask, probability = Prompts(), np.zeros(truth.shape, dtype=bool), None
     ious: list[float] = []
     seconds = 0.0
