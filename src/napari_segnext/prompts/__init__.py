@@ -2,5 +2,30 @@
 
 from napari_segnext.prompts.prompt import Box, Click, MaskPrompt, Polygon, Prompt, Scribble
 from napari_segnext.prompts.prompts import Prompts, clicks_from_prompt
+from napari_segnext.prompts.prompts_file import (
+    AnnotatedObject,
+    ImageReference,
+    ModelReference,
+    PromptsFile,
+    SlicePrompts,
+    read_prompts_file,
+    write_prompts_file,
+)
 
-__all__ = ["Box", "Click", "MaskPrompt", "Polygon", "Prompt", "Prompts", "Scribble", "clicks_from_prompt"]
+__all__ = [
+    "AnnotatedObject",
+    "Box",
+    "Click",
+    "ImageReference",
+    "MaskPrompt",
+    "ModelReference",
+    "Polygon",
+    "Prompt",
+    "Prompts",
+    "PromptsFile",
+    "Scribble",
+    "SlicePrompts",
+    "clicks_from_prompt",
+    "read_prompts_file",
+    "write_prompts_file",
+]

@@ -1,0 +1,358 @@
+"""Prompts files: what a user said, as JSON that the GUI writes and the command line replays.
+
+The format is published as a JSON schema beside this file (`SCHEMA_PATH`). Numbers come back exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_segnext.errors import PromptError, PromptsFileError
+from napari_segnext.prompts.json_values import JsonReader, pretty_json
+from napari_segnext.prompts.prompt import Box, Click, MaskPrompt, Polygon, Prompt, Scribble
+from napari_segnext.prompts.prompts import Prompts
+from napari_segnext.prompts.run_lengths import mask_from_run_lengths, run_lengths_of_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORMAT = "napari-segnext/prompts"
+VERSION = 1
+SCHEMA_PATH = Path(__file__).with_name("prompts_file.schema.json")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """Which image the prompts belong to.
+
+    Attributes
+    ----------
+    name
+        File name, or name of the layer.
+    shape
+        As the array was: (rows, columns), (Z, Y, X), perhaps with channels last. Empty if unknown.
+    sha256
+        SHA-256 digest (hexadecimal, lower case) of the file; empty if unknown.
+    """
+
+    name: str
+    shape: tuple[int, ...] = ()
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """Which weights answered the prompts.
+
+    Attributes
+    ----------
+    name
+        Name in the registry, or stem of the file.
+    sha256
+        SHA-256 digest (hexadecimal, lower case) of the weights; empty if unknown.
+    """
+
+    name: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePrompts:
+    """The prompts of one object on one slice.
+
+    Attributes
+    ----------
+    axis, index
+        The slice; 0 and 0 for a plain image.
+    prompts
+        In the order in which the user gave them.
+    """
+
+    axis: int
+    index: int
+    prompts: Prompts
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedObject:
+    """One object and its prompts.
+
+    Attributes
+    ----------
+    label
+        Its value in a label image or volume, at least 1.
+    name
+        What the user calls it; may be empty.
+    slices
+        Its annotated slices, each at most once.
+    """
+
+    label: int
+    name: str = ""
+    slices: tuple[SlicePrompts, ...] = ()
+
+    def prompts_on(self, axis: int = 0, index: int = 0) -> Prompts:
+        """Prompts on a slice; empty if it has none."""
+        for item in self.slices:
+            if (item.axis, item.index) == (axis, index):
+                return item.prompts
+        return Prompts()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptsFile:
+    """All that a prompts file holds.
+
+    Attributes
+    ----------
+    objects
+        In the order in which they were made; their labels differ.
+    image, model
+        What the prompts were given on; None if unknown.
+    """
+
+    objects: tuple[AnnotatedObject, ...] = ()
+    image: ImageReference | None = None
+    model: ModelReference | None = None
+
+
+def read_prompts_file(path: Path | str) -> PromptsFile:
+    """Read a prompts file.
+
+    Parameters
+    ----------
+    path
+        JSON file, UTF-8.
+
+    Returns
+    -------
+    PromptsFile
+        Equal to what was written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    PromptsFileError
+        If it does not follow the published format; the message names the place in the file.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise PromptsFileError(
+            f"'{path}' is not JSON: {error}. Expected a prompts file as napari-segnext writes it; save it again."
+        ) from error
+    try:
+        return prompts_file_from_json(data)
+    except PromptsFileError as error:
+        raise PromptsFileError(f"'{path}': {error}") from error
+
+
+def write_prompts_file(path: Path | str, file: PromptsFile) -> None:
+    """Write a prompts file, whole or not at all: a killed process leaves the old file as it was.
+
+    Parameters
+    ----------
+    path
+        File to make or replace; its folder exists.
+    file
+        What to write.
+
+    Raises
+    ------
+    PromptsFileError
+        If the values do not follow the published format, such as two objects of one label. Nothing is written then.
+    """
+    data = prompts_file_to_json(file)
+    prompts_file_from_json(data)
+    path = Path(path).resolve()
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        # A file name that is no text (a lone surrogate) becomes the JSON escape that reads it back.
+        with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+            stream.write(pretty_json(data, keeps_on_one_line=_is_prompt) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def prompts_file_to_json(file: PromptsFile) -> dict[str, Any]:
+    """JSON-ready dictionary of a prompts file."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "image": None if file.image is None else _image_to_json(file.image),
+        "model": None if file.model is None else {"name": file.model.name, "sha256": file.model.sha256},
+        "objects": [_object_to_json(item) for item in file.objects],
+    }
+
+
+def prompts_file_from_json(data: Any) -> PromptsFile:
+    """Prompts file of what `json.loads` gave.
+
+    Raises
+    ------
+    PromptsFileError
+        If it does not follow the published format.
+    """
+    reader = JsonReader(data, "")
+    entries = reader.entries({"format", "version", "objects"}, optional={"image", "model", "$schema"})
+    if entries["format"].text() != FORMAT:
+        raise entries["format"].error(f'"{FORMAT}"', "This is another kind of file.")
+    if entries["version"].whole_number(least=1) != VERSION:
+        raise entries["version"].error(str(VERSION), "The file was written by a newer program: update napari-segnext.")
+    objects = entries["objects"].items(_object_from_json)
+    _require_distinct(entries["objects"], [item.label for item in objects], "label", "Give each object its own label.")
+    image, model = entries.get("image"), entries.get("model")
+    return PromptsFile(
+        objects,
+        None if image is None or image.value is None else _image_from_json(image),
+        None if model is None or model.value is None else _model_from_json(model),
+    )
+
+
+def _image_to_json(image: ImageReference) -> dict[str, Any]:
+    return {"name": image.name, "shape": [int(n) for n in image.shape], "sha256": image.sha256}
+
+
+def _image_from_json(reader: JsonReader) -> ImageReference:
+    entries = reader.entries({"name"}, optional={"shape", "sha256"})
+    shape = entries["shape"].items(lambda item: item.whole_number(least=1)) if "shape" in entries else ()
+    return ImageReference(entries["name"].text(), shape, _sha256(entries))
+
+
+def _model_from_json(reader: JsonReader) -> ModelReference:
+    entries = reader.entries({"name"}, optional={"sha256"})
+    return ModelReference(entries["name"].text(), _sha256(entries))
+
+
+def _sha256(entries: dict[str, JsonReader]) -> str:
+    if "sha256" not in entries:
+        return ""
+    digest = entries["sha256"].text()
+    if digest and (len(digest) != 64 or not set(digest) <= set("0123456789abcdef")):
+        raise entries["sha256"].error("64 hexadecimal digits in lower case, or nothing")
+    return digest
+
+
+def _object_to_json(item: AnnotatedObject) -> dict[str, Any]:
+    slices = [
+        {"axis": int(one.axis), "index": int(one.index), "prompts": [_prompt_to_json(prompt) for prompt in one.prompts]}
+        for one in item.slices
+    ]
+    return {"label": int(item.label), "name": item.name, "slices": slices}
+
+
+def _object_from_json(reader: JsonReader) -> AnnotatedObject:
+    entries = reader.entries({"label", "slices"}, optional={"name"})
+    slices = entries["slices"].items(_slice_from_json)
+    places = [(item.axis, item.index) for item in slices]
+    _require_distinct(entries["slices"], places, "(axis, index)", "Put all prompts of a slice into one entry.")
+    name = entries["name"].text() if "name" in entries else ""
+    return AnnotatedObject(entries["label"].whole_number(least=1), name, slices)
+
+
+def _slice_from_json(reader: JsonReader) -> SlicePrompts:
+    entries = reader.entries({"axis", "index", "prompts"})
+    return SlicePrompts(
+        entries["axis"].whole_number(least=0),
+        entries["index"].whole_number(least=0),
+        Prompts(entries["prompts"].items(_prompt_from_json)),
+    )
+
+
+def _prompt_to_json(prompt: Prompt) -> dict[str, Any]:
+    match prompt:
+        case Click(row, column, is_positive):
+            values: dict[str, Any] = {"row": row, "column": column, "is_positive": is_positive}
+        case Box(top, left, bottom, right):
+            values = {"top": top, "left": left, "bottom": bottom, "right": right}
+        case Polygon():
+            values = {"vertices": [list(vertex) for vertex in prompt.vertices]}
+        case Scribble():
+            path = [list(point) for point in prompt.path]
+            values = {"path": path, "width": prompt.width, "is_positive": prompt.is_positive}
+        case MaskPrompt():
+            values = {"shape": list(prompt.mask.shape), "rle": run_lengths_of_mask(prompt.mask)}
+    return {"kind": prompt.kind, **values}
+
+
+def _prompt_from_json(reader: JsonReader) -> Prompt:
+    kind = reader.entry("kind").text()
+    if kind not in _PROMPT_READERS:
+        raise reader.entry("kind").error(f"one of {', '.join(_PROMPT_READERS)}")
+    try:
+        return _PROMPT_READERS[kind](reader)
+    except PromptError as error:
+        raise PromptsFileError(f"{reader.place}: {error}") from error
+
+
+def _click(reader: JsonReader) -> Click:
+    entries = reader.entries({"kind", "row", "column"}, optional={"is_positive"})
+    return Click(entries["row"].number(), entries["column"].number(), _is_positive(entries))
+
+
+def _box(reader: JsonReader) -> Box:
+    entries = reader.entries({"kind", "top", "left", "bottom", "right"})
+    return Box(*(entries[edge].number() for edge in ("top", "left", "bottom", "right")))
+
+
+def _polygon(reader: JsonReader) -> Polygon:
+    entries = reader.entries({"kind", "vertices"})
+    return Polygon(entries["vertices"].items(_row_column))
+
+
+def _scribble(reader: JsonReader) -> Scribble:
+    entries = reader.entries({"kind", "path"}, optional={"width", "is_positive"})
+    width = entries["width"].number() if "width" in entries else 1.0
+    return Scribble(entries["path"].items(_row_column), _is_positive(entries), width)
+
+
+def _mask(reader: JsonReader) -> MaskPrompt:
+    entries = reader.entries({"kind", "shape", "rle"})
+    shape = entries["shape"].items(lambda item: item.whole_number(least=1))
+    lengths = entries["rle"].items(lambda item: item.whole_number(least=0))
+    return MaskPrompt(mask_from_run_lengths(lengths, shape))
+
+
+_PROMPT_READERS: dict[str, Callable[[JsonReader], Prompt]] = {
+    Click.kind: _click,
+    Box.kind: _box,
+    Polygon.kind: _polygon,
+    Scribble.kind: _scribble,
+    MaskPrompt.kind: _mask,
+}
+
+
+def _is_positive(entries: dict[str, JsonReader]) -> bool:
+    return entries["is_positive"].truth_value() if "is_positive" in entries else True
+
+
+def _row_column(reader: JsonReader) -> tuple[float, float]:
+    numbers = reader.items(lambda item: item.number())
+    if len(numbers) != 2:
+        raise reader.error("two numbers, [row, column]")
+    return numbers[0], numbers[1]
+
+
+def _require_distinct(reader: JsonReader, values: list[Any], what: str, remedy: str) -> None:
+    seen = set()
+    for position, value in enumerate(values):
+        if value in seen:
+            raise PromptsFileError(f"{reader.place}[{position}] has the {what} {value} of an earlier entry. {remedy}")
+        seen.add(value)
+
+
+def _is_prompt(value: Any) -> bool:
+    return isinstance(value, dict) and "kind" in value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a finite number")
