@@ -7,7 +7,13 @@ from napari_segnext.weights.folder import weights_folder
 from napari_segnext.weights.import_model import import_model
 from napari_segnext.weights.load import ModelInfo, find_device, find_weights, list_models, load_model, model_info
 from napari_segnext.weights.registry import DEFAULT_MODEL, ModelEntry
-from napari_segnext.weights.safetensors_file import WeightsHeader, read_weights, read_weights_header, write_weights
+from napari_segnext.weights.safetensors_file import (
+    WeightsHeader,
+    read_weights,
+    read_weights_header,
+    save_weights,
+    write_weights,
+)
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -22,6 +28,7 @@ __all__ = [
     "model_info",
     "read_weights",
     "read_weights_header",
+    "save_weights",
     "weights_folder",
     "write_weights",
 ]

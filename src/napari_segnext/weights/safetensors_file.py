@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_segnext.models.segnext import SegNext
+
 FORMAT = "napari-segnext/weights"
 VERSION = 1
 ARCHITECTURE = "segnext"
@@ -100,6 +102,27 @@ def write_weights(
     }
     write_bytes_at_once(path, save(stored, metadata))
     return path
+
+
+def save_weights(
+    path: Path | str,
+    model: SegNext,
+    *,
+    name: str,
+    licence: str = "",
+    card: str = "",
+    provenance: Mapping[str, Any] | None = None,
+    dtype: Literal["float16", "float32"] = "float16",
+) -> Path:
+    """Write a network to a weights file; parameters as of `WeightsHeader` and `write_weights`.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is not `.safetensors`, or a tensor holds values that are not finite in `dtype`.
+    """
+    header = WeightsHeader(name, model.config, licence, card, dict(provenance or {}))
+    return write_weights(path, model.state_dict(), header, dtype=dtype)
 
 
 def read_weights(path: Path | str) -> tuple[WeightsHeader, dict[str, Tensor]]:
