@@ -227,7 +227,7 @@ def _read(path: Path, *, keeps_palette_indices: bool) -> NDArray[Any]:
 
 def _read_tiff(path: Path) -> NDArray[Any]:
     array = np.asarray(tifffile.imread(path))
-    if array.ndim == 3 and array.shape[0] in (3, 4) and array.shape[-1] not in (3, 4):
+    if array.ndim == 3 and array.shape[0] in (3, 4) and array.shape[-1] > 4:
         array = np.moveaxis(array, 0, -1)
     return array
 
