@@ -147,7 +147,9 @@ class SegNextConfig:
                 **_tuples(values),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ConfigError(f"not a SegNext configuration: {error!r}. Was the file written by another version?") from error
+            raise ConfigError(
+                f"not a SegNext configuration: {error!r}. Was the file written by another version?"
+            ) from error
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

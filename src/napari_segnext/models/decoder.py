@@ -124,8 +124,9 @@ class MLPHead(nn.Module):
         maps = [conv(pyramid[level]) for conv, level in zip(self.convs, self.levels, strict=True)]
         shares = self.fusion_conv.conv.weight.chunk(len(maps), dim=1)
         shape = maps[0].shape[-2:]
-        joined = self.fusion_conv.conv.bias[:, None, None]
-        for level, share in zip(maps, shares, strict=True):
+        finest, *coarser = maps
+        joined = F.conv2d(finest, shares[0], self.fusion_conv.conv.bias)
+        for level, share in zip(coarser, shares[1:], strict=True):
             joined = joined + _enlarged(F.conv2d(level, share), shape)
         return self.seg_conv(self.dropout(F.relu(joined)))  # type: ignore[no-any-return]
 

@@ -49,4 +49,4 @@ class DenseFusion(nn.Module):
         tokens = fused.flatten(2).transpose(1, 2)
         for block in self.blocks:
             tokens = block(tokens)
-        return tokens.transpose(1, 2).unflatten(2, fused.shape[-2:])
+        return tokens.transpose(1, 2).reshape(fused.shape)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from timm.layers import PatchEmbed
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 if TYPE_CHECKING:

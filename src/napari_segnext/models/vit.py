@@ -37,8 +37,8 @@ class PlainViT(nn.Module):
 
     Notes
     -----
-    The backbone of Liu et al., CVPR 2024, section 3.1 (after Li et al., Exploring Plain Vision Transformer Backbones for
-    Object Detection, ECCV 2022). There is no class token and no norm after the last block.
+    The backbone of Liu et al., CVPR 2024, section 3.1 (after Li et al., Exploring Plain Vision Transformer Backbones
+    for Object Detection, ECCV 2022). There is no class token and no norm after the last block.
     """
 
     def __init__(self, config: PlainViTConfig, input_shape: Shape2D) -> None:

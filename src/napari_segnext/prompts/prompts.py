@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -185,7 +186,7 @@ def _resampled(path: NDArray[np.float64], spacing_px: float) -> NDArray[np.float
     if spacing_px <= 0:
         raise ValueError(f"spacing_px is {spacing_px:g}; expected a distance above 0 pixels.")
     pieces = [path[:1]]
-    for start, end in zip(path[:-1], path[1:], strict=True):
+    for start, end in pairwise(path):
         n_steps = max(1, int(np.ceil(np.linalg.norm(end - start) / spacing_px)))
         fractions = np.arange(1, n_steps + 1)[:, None] / n_steps
         pieces.append(start + fractions * (end - start))

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_segnext.prompts import Prompts
-
 if TYPE_CHECKING:
     from napari_segnext._types import Mask, Probability
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
+    from napari_segnext.prompts import Prompts
 
 DEFAULT_THRESHOLD = 0.5
 """Probability above which a pixel belongs to the object. The original's evaluation uses 0.49."""

@@ -23,9 +23,9 @@ from napari_segnext.session.preprocess import image_to_rgb
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
-    from napari_segnext._types import Image, Shape2D
+    from napari_segnext._types import Image, Probability, Shape2D
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
     from napari_segnext.session.preprocess import ContrastLimits
 
@@ -174,9 +174,7 @@ class Session:
         prediction = self.update(self.prompts.replacing(old, new))
         return prediction if prediction is not None else self.steps[-1].prediction
 
-    def update(
-        self, prompts: Iterable[Prompt], *, is_wanted: Callable[[], bool] = lambda: True
-    ) -> Prediction | None:
+    def update(self, prompts: Iterable[Prompt], *, is_wanted: Callable[[], bool] = lambda: True) -> Prediction | None:
         """Make the prompts these, in one edit that can be undone.
 
         The steps of the longest common beginning are kept; what follows is predicted anew.
@@ -226,10 +224,7 @@ class Session:
             if not is_wanted():
                 raise PredictionCancelled
             so_far = Prompts((*(step.prompt for step in steps), prompt))
-            if isinstance(prompt, MaskPrompt):
-                previous = prompt.mask.astype(np.float32)
-            else:
-                previous = steps[-1].prediction.probability if steps else None
+            previous = _previous_probability(steps, prompt)
             prediction = predict(self._model, self._embedding, so_far, previous, threshold=self._threshold)
             steps = (*steps, Step(prompt, prediction))
         return steps
@@ -240,13 +235,20 @@ class Session:
         self._now = len(self._timeline) - 1
 
 
-class PredictionCancelled(Exception):  # noqa: N818 - not an error: the caller asked for it
+class PredictionCancelled(Exception):
     """A replay was given up because its result is no longer wanted."""
 
 
-def _encode(model: InteractiveModel, rgb: np.ndarray) -> ImageEmbedding:
+def _encode(model: InteractiveModel, rgb: NDArray[np.float32]) -> ImageEmbedding:
     with torch.inference_mode():
         return model.encode_image(torch.from_numpy(rgb.transpose(2, 0, 1).copy()))
+
+
+def _previous_probability(steps: tuple[Step, ...], prompt: Prompt) -> Probability | None:
+    """What is fed back when `prompt` is added: its own mask, or else the last answer."""
+    if isinstance(prompt, MaskPrompt):
+        return prompt.mask.astype(np.float32)
+    return steps[-1].prediction.probability if steps else None
 
 
 def _common_length(ours: list[Prompt], theirs: tuple[Prompt, ...]) -> int:

@@ -1,0 +1,257 @@
+"""What a training run is: a frozen value read from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from napari_segnext.errors import ConfigError
+from napari_segnext.models.config import SegNextConfig
+from napari_segnext.training.prompt_simulation import PromptMix
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where the images are and how often each domain is drawn.
+
+    Attributes
+    ----------
+    roots
+        Folders with packs (`manifest.csv`) or with `images/` and `labels/`.
+    domain_weights
+        Relative chance of a domain; 1 where not named. Domains are drawn first, then an image, then an object.
+    min_object_px
+        Smaller objects (in pixels of the original image) are not chosen.
+    """
+
+    roots: tuple[str, ...]
+    domain_weights: dict[str, float] = field(default_factory=dict)
+    min_object_px: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class StageConfig:
+    """A stretch of training at one crop size.
+
+    Attributes
+    ----------
+    n_steps
+        Optimiser steps.
+    crop_px
+        Side of the square crops, a multiple of the encoder's patch; the input side of models of fixed size.
+    batch_size
+        Images in a step.
+    n_objects
+        Objects prompted in each image; they share its encoding.
+    """
+
+    n_steps: int
+    crop_px: int
+    batch_size: int
+    n_objects: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserConfig:
+    """AdamW, its schedule and the average of weights that is kept.
+
+    Attributes
+    ----------
+    learning_rate, weight_decay, clip_norm
+        Of AdamW; gradients are clipped to `clip_norm`.
+    schedule
+        "cosine" (warm-up, then down to 0) or "step" (× 0.1 at each of `milestones`, as the paper).
+    n_warmup_steps
+        Steps in which the rate rises linearly.
+    milestones
+        Fractions of all steps at which the "step" schedule drops.
+    ema_decay
+        Of the exponential moving average of the weights, the one that is evaluated and exported.
+    """
+
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.02
+    clip_norm: float = 1.0
+    schedule: str = "cosine"
+    n_warmup_steps: int = 200
+    milestones: tuple[float, ...] = (0.5, 0.9)
+    ema_decay: float = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """Normalised focal loss (RITM), with an optional share of soft Dice.
+
+    Attributes
+    ----------
+    alpha, gamma
+        Of the focal loss.
+    dice_weight
+        Weight of the Dice loss that is added; 0 is the paper's recipe.
+    """
+
+    alpha: float = 0.5
+    gamma: float = 2.0
+    dice_weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationConfig:
+    """Evaluation during training by the protocol of the papers.
+
+    Attributes
+    ----------
+    dataset, root
+        As in `napari-segnext evaluate`; an empty root turns validation off.
+    every_n_steps, max_objects, max_clicks
+        How often, on how many objects, with how many clicks.
+    """
+
+    dataset: str = "pack"
+    root: str = ""
+    every_n_steps: int = 1000
+    max_objects: int = 100
+    max_clicks: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """A whole training run.
+
+    Attributes
+    ----------
+    name
+        Of the model that comes out.
+    output
+        Folder for checkpoints, log and weights, relative to the config file.
+    model
+        Sizes of the network.
+    data, optimiser, loss, prompts, validation
+        See their classes.
+    stages
+        Run one after the other; the schedule spans all of them.
+    seed
+        Of weights, crops and prompts; sample `i` of a run is the same whenever it is drawn.
+    n_workers
+        Processes that prepare samples.
+    save_every_n_steps
+        How often the checkpoint is written.
+    licence, card
+        Of the weights, stored with them; the card is Markdown, `card_file` in TOML names a file that holds it.
+    initial_weights
+        File of weights to start from instead of random ones (ours, or an original `.pth`); empty for none.
+    """
+
+    name: str
+    output: str
+    model: SegNextConfig
+    data: DataConfig
+    stages: tuple[StageConfig, ...]
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    prompts: PromptMix = field(default_factory=PromptMix)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    seed: int = 0
+    n_workers: int = 1
+    save_every_n_steps: int = 100
+    licence: str = ""
+    card: str = ""
+    initial_weights: str = ""
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.n_steps for stage in self.stages)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready dictionary, stored with the weights."""
+        return {**asdict(self), "model": self.model.to_dict()}
+
+
+def read_training_config(path: Path | str) -> TrainingConfig:
+    """Read a training run from a TOML file.
+
+    Parameters
+    ----------
+    path
+        The file; relative folders in it are taken from where it lies.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ConfigError
+        If it is not TOML, or an entry is missing, unknown or of a wrong kind.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not TOML: {error}. Correct it there.") from error
+    values = _with_absolute_folders(values, path.resolve().parent)
+    if "card_file" in values:
+        values["card"] = (path.resolve().parent / str(values.pop("card_file"))).read_text(encoding="utf8")
+    return _config_from_dict(values, path)
+
+
+def _config_from_dict(values: dict[str, Any], path: Path) -> TrainingConfig:
+    values = dict(values)
+    sections = {
+        "data": DataConfig,
+        "optimiser": OptimiserConfig,
+        "loss": LossConfig,
+        "prompts": PromptMix,
+        "validation": ValidationConfig,
+    }
+    built: dict[str, Any] = {
+        name: _built(kind, values.pop(name), f"{path}: [{name}]") for name, kind in sections.items() if name in values
+    }
+    model = values.pop("model", {})
+    model = {"fusion": {}, "decoder": {}, **model} if isinstance(model, dict) else {}
+    built["model"] = SegNextConfig.from_dict(model)
+    built["stages"] = tuple(_built(StageConfig, stage, f"{path}: [[stages]]") for stage in values.pop("stages", []))
+    config: TrainingConfig = _built(TrainingConfig, {**values, **built}, str(path))
+    if not config.stages:
+        raise ConfigError(f"{path} has no [[stages]]; expected at least one with n_steps, crop_px and batch_size.")
+    if config.optimiser.schedule not in ("cosine", "step"):
+        raise ConfigError(f"{path}: schedule is {config.optimiser.schedule!r}; expected 'cosine' or 'step'.")
+    return config
+
+
+def _built(kind: type, values: Any, where: str) -> Any:
+    """`kind(**values)`, with errors that name the entry."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where} is {values!r}; expected a table of entries.")
+    known = {entry.name: entry for entry in fields(kind)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ConfigError(f"{where} has unknown entries {unknown}; known are {sorted(known)}.")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    for key, value in values.items():
+        _require_kind(value, str(known[key].type), f"{where} {key}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}. Add the entry.") from error
+
+
+def _require_kind(value: Any, annotation: str, where: str) -> None:
+    kinds: dict[str, Any] = {"int": int, "float": (int, float), "str": str}
+    wanted = kinds.get(annotation)
+    if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+        raise ConfigError(f"{where} is {value!r}; expected {annotation}.")
+
+
+def _with_absolute_folders(values: dict[str, Any], base: Path) -> dict[str, Any]:
+    values = dict(values)
+    if "output" in values:
+        values["output"] = str(base / str(values["output"]))
+    if values.get("initial_weights"):
+        values["initial_weights"] = str(base / str(values["initial_weights"]))
+    if isinstance(values.get("data"), dict) and isinstance(values["data"].get("roots"), list):
+        values["data"] = {**values["data"], "roots": [str(base / str(root)) for root in values["data"]["roots"]]}
+    if isinstance(values.get("validation"), dict) and values["validation"].get("root"):
+        values["validation"] = {**values["validation"], "root": str(base / str(values["validation"]["root"]))}
+    return values

@@ -1,0 +1,201 @@
+"""Images with labels → training samples: a crop, some of its objects, and first prompts for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch.utils.data import Dataset, Sampler
+
+from napari_segnext.session.preprocess import image_to_rgb
+from napari_segnext.training.augment import Extent, random_crop_matrix, random_look, warp
+from napari_segnext.training.prompt_simulation import simulate_start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_segnext.datasets import ImageSample
+    from napari_segnext.training.config import StageConfig, TrainingConfig
+
+MIN_CROPPED_OBJECT_PX = 16
+MAX_START_CLICKS = 96
+_N_CACHED_IMAGES = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSample:
+    """One crop with `K` prompted objects.
+
+    Attributes
+    ----------
+    image
+        `(3, S, S)` float32 in [0, 1].
+    truths
+        `(K, S, S)` bool.
+    clicks
+        `(K, n, 3)` float32: row, column, sign; sign 0 is padding.
+    previous_masks
+        `(K, S, S)` float32 in [0, 1].
+    """
+
+    image: Tensor
+    truths: Tensor
+    clicks: Tensor
+    previous_masks: Tensor
+
+
+class SampleDataset(Dataset[TrainingSample]):
+    """Samples by number; sample `i` is the same whenever and wherever it is drawn, so a run resumes exactly.
+
+    Parameters
+    ----------
+    sources
+        Images with labels.
+    config
+        Of the run; its seed, domain weights and prompt mix are used.
+    stage
+        Crop size and number of objects.
+    click_spacing_px
+        Distance of scribble clicks, in pixels of the crop: the radius of a disk.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[ImageSample],
+        config: TrainingConfig,
+        stage: StageConfig,
+        *,
+        click_spacing_px: float,
+    ) -> None:
+        self._config = config
+        self._stage = stage
+        self._click_spacing_px = click_spacing_px
+        self._by_domain: dict[str, list[ImageSample]] = {}
+        for source in sources:
+            self._by_domain.setdefault(source.group, []).append(source)
+        weights = np.array([config.data.domain_weights.get(domain, 1.0) for domain in self._by_domain], dtype=float)
+        self._domain_chances = weights / weights.sum()
+
+    def __getitem__(self, index: int) -> TrainingSample:
+        rng = np.random.default_rng((self._config.seed, index))
+        while True:
+            sample = self._drawn(rng)
+            if sample is not None:
+                return sample
+
+    def _drawn(self, rng: Generator) -> TrainingSample | None:
+        """A sample, or None if the choice left no object in the crop."""
+        domain = rng.choice(list(self._by_domain), p=self._domain_chances)
+        source = self._by_domain[domain][rng.integers(len(self._by_domain[domain]))]
+        pixels = _read(source, self._config.data.min_object_px)
+        if not pixels.objects:
+            return None
+        label = list(pixels.objects)[rng.integers(len(pixels.objects))]
+        image, labels = self._crop(rng, pixels, pixels.objects[label])
+        truths = self._truths(rng, labels, label)
+        if truths is None:
+            return None
+        starts = [simulate_start(rng, truth, self._config.prompts) for truth in truths]
+        clicks = [start.prompts.as_clicks(labels.shape, spacing_px=self._click_spacing_px) for start in starts]
+        return TrainingSample(
+            image=random_look(rng, image),
+            truths=torch.from_numpy(np.stack(truths)),
+            clicks=_padded(clicks),
+            previous_masks=torch.from_numpy(np.stack([start.previous_mask for start in starts])),
+        )
+
+    def _crop(self, rng: Generator, pixels: _Pixels, extent: Extent) -> tuple[Tensor, NDArray[np.int64]]:
+        crop_px = self._stage.crop_px
+        matrix = random_crop_matrix(rng, pixels.labels.shape, extent, crop_px)
+        window, matrix = _window(matrix, pixels.labels.shape, crop_px)
+        image = torch.from_numpy(pixels.rgb[:, window[0], window[1]]).float() / 255
+        labels = torch.from_numpy(pixels.labels[window].astype(np.int32))[None]
+        return (
+            warp(image, matrix, crop_px, is_label=False),
+            warp(labels, matrix, crop_px, is_label=True)[0].numpy().astype(np.int64),
+        )
+
+    def _truths(self, rng: Generator, labels: NDArray[np.int64], label: int) -> list[NDArray[np.bool_]] | None:
+        """Masks of the chosen object and of others in the crop (of the same again if there are none)."""
+        areas = np.bincount(labels.ravel())
+        if label >= len(areas) or areas[label] < MIN_CROPPED_OBJECT_PX:
+            return None
+        others = [other for other in np.flatnonzero(areas >= MIN_CROPPED_OBJECT_PX) if other not in (0, label)]
+        rng.shuffle(others)
+        chosen = [label, *others, *[label] * self._stage.n_objects][: self._stage.n_objects]
+        return [labels == one for one in chosen]
+
+
+class ConsecutiveSampler(Sampler[int]):
+    """Numbers from `start` up to `stop`: where a run stands decides which samples come next."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self._range = range(start, stop)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._range)
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+
+def collate(samples: list[TrainingSample]) -> TrainingSample:
+    """Samples → one batch: `image` (B, 3, S, S), the rest (B × K, …)."""
+    return TrainingSample(
+        image=torch.stack([sample.image for sample in samples]),
+        truths=torch.cat([sample.truths for sample in samples]),
+        clicks=_padded([clicks for sample in samples for clicks in sample.clicks.numpy()]),
+        previous_masks=torch.cat([sample.previous_masks for sample in samples]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """An image in memory: `(3, H, W)` uint8, `(H, W)` labels, and where the objects are."""
+
+    rgb: NDArray[np.uint8]
+    labels: NDArray[Any]
+    objects: dict[int, Extent]
+
+
+@lru_cache(maxsize=_N_CACHED_IMAGES)
+def _read(source: ImageSample, min_object_px: int) -> _Pixels:
+    rgb = np.round(image_to_rgb(source.read_image()) * 255).astype(np.uint8).transpose(2, 0, 1)
+    labels = np.maximum(source.read_labels(), 0).astype(np.int32)
+    areas = np.bincount(labels.ravel())
+    objects = {
+        label: Extent(where[0].start, where[1].start, where[0].stop, where[1].stop)
+        for label, where in enumerate(ndimage.find_objects(labels), start=1)
+        if where is not None and areas[label] >= min_object_px
+    }
+    return _Pixels(np.ascontiguousarray(rgb), labels, objects)
+
+
+def _window(
+    matrix: NDArray[np.float64], shape: tuple[int, ...], crop_px: int
+) -> tuple[tuple[slice, slice], NDArray[np.float64]]:
+    """The part of the image that a crop reads, and the affine map into that part."""
+    corners = np.array([[0, 0, 1], [0, crop_px, 1], [crop_px, 0, 1], [crop_px, crop_px, 1]]) @ matrix.T
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, np.array(shape) - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 3, low + 1, shape)
+    moved = matrix.copy()
+    moved[:, 2] -= low
+    return (slice(low[0], high[0]), slice(low[1], high[1])), moved
+
+
+def _padded(clicks: Sequence[NDArray[np.float32]]) -> Tensor:
+    """Click arrays of different lengths as one `(B, n, 3)` tensor; rows of zeros are padding."""
+    n = min(MAX_START_CLICKS, max(1, *(len(one) for one in clicks)))
+    padded = np.zeros((len(clicks), n, 3), np.float32)
+    for row, one in zip(padded, clicks, strict=True):
+        kept = one[np.linspace(0, len(one) - 1, n).astype(int)] if len(one) > n else one
+        row[: len(kept)] = kept
+    return torch.from_numpy(padded)
