@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from napari_segnext.errors import ConfigError
+from napari_segnext.models.config import FusionConfig, HybridConfig, SegNextConfig
+from napari_segnext.models.interface import InteractiveModel
+from napari_segnext.models.segnext import SegNext
+
+CONFIG = SegNextConfig(
+    input_shape=(64, 64),
+    encoder=HybridConfig(stage_widths=(4, 8, 12), blocks_per_stage=(1, 1), width=16, depth=1, n_heads=2),
+    fusion=FusionConfig(depth=1, n_heads=2),
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return SegNext(CONFIG).eval()
+
+
+def test_segnext_is_an_interactive_model(model):
+    assert isinstance(model, InteractiveModel)
+
+
+def test_embedding_has_three_levels_finest_first(model):
+    with torch.inference_mode():
+        embedding = model.encode_image(torch.rand(3, 30, 50))
+    assert [tuple(level.shape) for level in embedding.levels] == [(1, 8, 16, 16), (1, 12, 8, 8), (1, 16, 4, 4)]
+    assert embedding.image_shape == (30, 50)
+
+
+def test_prompts_in_one_batch_answer_as_one_by_one(model):
+    clicks = torch.tensor([[[10.0, 10.0, 1.0]], [[20.0, 40.0, -1.0]]])
+    with torch.inference_mode():
+        embedding = model.encode_image(torch.rand(3, 30, 50))
+        both = model.predict_logits(embedding, clicks, torch.zeros(2, 30, 50))
+        for one, expected in zip(clicks, both, strict=True):
+            logits = model.predict_logits(embedding, one[None], torch.zeros(1, 30, 50))
+            torch.testing.assert_close(logits[0], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_embeddings_of_two_images_can_be_interleaved(model):
+    click = torch.tensor([[[10.0, 10.0, 1.0]]])
+    with torch.inference_mode():
+        small, large = model.encode_image(torch.rand(3, 30, 50)), model.encode_image(torch.rand(3, 90, 70))
+        assert model.predict_logits(small, click, torch.zeros(1, 30, 50)).shape == (1, 30, 50)
+        assert model.predict_logits(large, click, torch.zeros(1, 90, 70)).shape == (1, 90, 70)
+
+
+def test_click_radius_is_given_in_pixels_of_the_image(model):
+    assert model.click_radius_px((64, 64)) == 5
+    assert model.click_radius_px((32, 128)) == 2.5
+
+
+@pytest.mark.parametrize("config", [CONFIG, SegNextConfig()], ids=["hybrid", "published"])
+def test_config_survives_json(config):
+    assert SegNextConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"encoder": {"kind": "resnet"}}, {"encoder": {"kind": "hybrid", "colour": 1}}, {"encoder": None}, {"size": 3}],
+    ids=["unknown encoder", "unknown entry", "no encoder", "unknown top entry"],
+)
+def test_config_from_nonsense_is_refused(change):
+    with pytest.raises(ConfigError, match="not a SegNext configuration"):
+        SegNextConfig.from_dict({**SegNextConfig().to_dict(), **change})

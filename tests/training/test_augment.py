@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from napari_segnext.training.augment import Extent, random_crop_matrix, random_look, warp
+
+
+def test_object_lies_in_its_crop():
+    labels = np.zeros((200, 300), np.float32)
+    labels[50:90, 120:180] = 1
+    for seed in range(40):
+        matrix = random_crop_matrix(np.random.default_rng(seed), labels.shape, Extent(50, 120, 90, 180), 64)
+        crop = warp(torch.from_numpy(labels)[None], matrix, 64, is_label=True)
+        assert crop.sum() >= 8
+
+
+def test_image_and_labels_are_moved_alike():
+    labels = torch.zeros(1, 120, 120)
+    labels[0, 40:80, 30:60] = 1
+    for seed in range(10):
+        matrix = random_crop_matrix(np.random.default_rng(seed), (120, 120), Extent(40, 30, 80, 60), 64)
+        as_label = warp(labels, matrix, 64, is_label=True)[0]
+        as_image = warp(labels, matrix, 64, is_label=False)[0]
+        assert ((as_image > 0.5) != (as_label > 0.5)).float().mean() < 0.03 or as_image.max() > as_label.max()
+
+
+def test_identity_map_gives_the_pixels_back():
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(warp(image, np.eye(2, 3), 32, is_label=False), image, atol=1e-5, rtol=0)
+
+
+def test_looks_stay_in_range_and_differ():
+    image = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0))
+    looks = [random_look(np.random.default_rng(seed), image) for seed in range(30)]
+    assert all(look.shape == image.shape and look.min() >= 0 and look.max() <= 1 for look in looks)
+    assert len({float(look.sum()) for look in looks}) > 20

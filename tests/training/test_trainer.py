@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from napari_segnext.errors import CheckpointError, ConfigError
+from napari_segnext.training import Trainer, read_training_config
+from napari_segnext.training.samples import SampleDataset, collate
+from napari_segnext.training.sources import find_sources
+from napari_segnext.training.trainer import learning_rate
+from napari_segnext.weights import load_model, read_weights_header
+
+
+def config_in(folder, **replaced):
+    text = (folder / "config.toml").read_text()
+    for old, new in replaced.values():
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "config.toml").write_text(text)
+    return read_training_config(folder / "config.toml")
+
+
+def weights_after(config):
+    trainer = Trainer(config)
+    steps = [progress.step for progress in trainer.run()]
+    return steps, trainer
+
+
+def test_run_goes_through_all_stages_and_exports_weights_with_their_history(run_folder):
+    config = read_training_config(run_folder / "config.toml")
+    steps, trainer = weights_after(config)
+    assert steps == [1, 2, 3, 4, 5]
+    header = read_weights_header(trainer.weights_path)
+    assert header.provenance["training"]["seed"] == 3
+    assert len(header.provenance["data_sha256"]) == 64
+    assert header.provenance["git_revision"]
+    model = load_model(trainer.weights_path, device="cpu")
+    embedding = model.encode_image(torch.rand(3, 40, 50))
+    assert model.predict_logits(embedding, torch.zeros(1, 0, 3), torch.zeros(1, 40, 50)).isfinite().all()
+
+
+def test_log_has_a_row_for_each_step(run_folder):
+    weights_after(read_training_config(run_folder / "config.toml"))
+    rows = [json.loads(line) for line in (run_folder / "run/log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+    assert all(np.isfinite(row["loss"]) and 0 <= row["iou"] <= 1 for row in rows)
+
+
+@pytest.mark.parametrize("stop_at", [2, 3, 4])
+def test_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(run_folder, stop_at):
+    config = read_training_config(run_folder / "config.toml")
+    interrupted = Trainer(config)
+    for _ in interrupted.run(is_wanted=lambda: interrupted.step < stop_at):
+        pass
+    steps, resumed = weights_after(config)
+    assert steps[0] == stop_at + 1
+
+    (run_folder / "run").rename(run_folder / "first")
+    _, whole = weights_after(config)
+    for key, value in whole.averaged_model().state_dict().items():
+        torch.testing.assert_close(resumed.averaged_model().state_dict()[key], value, atol=1e-5, rtol=1e-4)
+
+
+def test_killed_process_leaves_a_checkpoint_that_loads(run_folder):
+    config_in(run_folder, steps=("n_steps = 3", "n_steps = 500"), save=("save_every_n_steps = 2", "save_every_n_steps = 1"))
+    code = f"""
+from napari_segnext.training import Trainer, read_training_config
+for progress in Trainer(read_training_config({str(run_folder / "config.toml")!r})).run():
+    pass
+"""
+    process = subprocess.Popen([sys.executable, "-c", code])
+    log = run_folder / "run/log.jsonl"
+    while not (log.exists() and log.read_text().count("\n") >= 4):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert Trainer(read_training_config(run_folder / "config.toml")).step >= 3
+
+
+def test_sample_of_a_number_is_always_the_same(run_folder):
+    config = read_training_config(run_folder / "config.toml")
+    sources = find_sources(config.data.roots)
+    one, other = (SampleDataset(sources, config, config.stages[0], click_spacing_px=3) for _ in range(2))
+    torch.testing.assert_close(one[7].image, other[7].image)
+    torch.testing.assert_close(one[7].clicks, other[7].clicks)
+    assert not torch.equal(one[7].image, one[8].image)
+
+
+def test_samples_hold_objects_with_prompts(run_folder):
+    config = read_training_config(run_folder / "config.toml")
+    dataset = SampleDataset(find_sources(config.data.roots), config, config.stages[0], click_spacing_px=3)
+    batch = collate([dataset[number] for number in range(12)])
+    assert batch.image.shape == (12, 3, 32, 32)
+    assert batch.truths.shape == (24, 32, 32)
+    assert batch.truths.flatten(1).any(dim=1).all()
+    has_clicks = (batch.clicks[..., 2] != 0).any(dim=1)
+    assert (has_clicks | batch.previous_masks.flatten(1).any(dim=1)).all()
+
+
+def test_model_learns_to_follow_clicks(run_folder):
+    config = config_in(
+        run_folder, first=("n_steps = 3", "n_steps = 70"), size=("batch_size = 2\n\n[[stages]]", "batch_size = 6\n\n[[stages]]")
+    )
+    progress = list(Trainer(config).run())
+    assert progress[-1].iou > progress[4].iou + 0.1
+
+
+def test_validation_reports_the_protocols_metrics(run_folder):
+    (run_folder / "config.toml").write_text(
+        (run_folder / "config.toml").read_text()
+        + '\n[validation]\ndataset = "folder"\nroot = "images_and_labels"\nevery_n_steps = 0\nmax_objects = 2\nmax_clicks = 3\n'
+    )
+    *_, last = Trainer(read_training_config(run_folder / "config.toml")).run()
+    assert 0 <= last.validation["mIoU@3"] <= 1
+
+
+def test_learning_rate_warms_up_and_falls_to_nothing(run_folder):
+    config = read_training_config(run_folder / "config.toml")
+    rates = [learning_rate(config, step) for step in range(config.n_steps)]
+    assert rates[0] < rates[1]
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert learning_rate(config, config.n_steps) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("seed = 3", "seed = 3\ncolour = 1", "unknown entries \\['colour'\\]"),
+        ("seed = 3", "seed = 'three'", "seed is 'three'; expected int"),
+        ('kind = "hybrid"', 'kind = "resnet"', "not a SegNext configuration"),
+        ("n_warmup_steps = 2", "schedule = 'zigzag'", "expected 'cosine' or 'step'"),
+        ("crop_px = 32", "crop_px = 33", "multiple of 16"),
+        ("seed = 3", "seed = ", "is not TOML"),
+    ],
+    ids=["unknown entry", "wrong kind", "unknown encoder", "unknown schedule", "odd crop", "broken file"],
+)
+def test_mistakes_in_the_config_are_named(run_folder, old, new, words):
+    with pytest.raises(ConfigError, match=words):
+        Trainer(config_in(run_folder, change=(old, new)))
+
+
+def test_checkpoint_of_another_model_is_refused_not_overwritten(run_folder):
+    weights_after(read_training_config(run_folder / "config.toml"))
+    before = (run_folder / "run/checkpoint.pt").read_bytes()
+    with pytest.raises(ConfigError, match="another \\[model\\]"):
+        Trainer(config_in(run_folder, width=("width = 16", "width = 32")))
+    assert (run_folder / "run/checkpoint.pt").read_bytes() == before
+
+
+def test_broken_checkpoint_is_refused_in_words(run_folder):
+    (run_folder / "run").mkdir()
+    (run_folder / "run/checkpoint.pt").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match="Delete it to start anew"):
+        Trainer(read_training_config(run_folder / "config.toml"))
