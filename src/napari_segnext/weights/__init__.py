@@ -3,6 +3,7 @@
 Importing this loads no torch; loading a model does.
 """
 
+from napari_segnext.weights.download import DownloadCancelled, DownloadError, download_model
 from napari_segnext.weights.folder import weights_folder
 from napari_segnext.weights.import_model import import_model
 from napari_segnext.weights.load import ModelInfo, find_device, find_weights, list_models, load_model, model_info
@@ -17,9 +18,12 @@ from napari_segnext.weights.safetensors_file import (
 
 __all__ = [
     "DEFAULT_MODEL",
+    "DownloadCancelled",
+    "DownloadError",
     "ModelEntry",
     "ModelInfo",
     "WeightsHeader",
+    "download_model",
     "find_device",
     "find_weights",
     "import_model",

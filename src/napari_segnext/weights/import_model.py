@@ -73,7 +73,7 @@ def read_checkpoint(path: Path, name: str) -> tuple[WeightsHeader, dict[str, Ten
     from napari_segnext.weights.build import build_model
     from napari_segnext.weights.original import read_original
 
-    suffix = path.suffix.lower()
+    suffix = Path(path.name.removesuffix(".part")).suffix.lower()
     if suffix == SUFFIX:
         ours, state = read_weights(path)
         header = WeightsHeader(name, ours.config, ours.licence, ours.card, ours.provenance)
