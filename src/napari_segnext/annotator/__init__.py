@@ -1,0 +1,36 @@
+"""Annotating in napari without Qt: an `Annotator` works in a script as it does behind the widget."""
+
+from napari_segnext.annotator.annotator import Annotator
+from napari_segnext.annotator.bindings import BINDINGS, KeyBinding, key_label
+from napari_segnext.annotator.coordinates import ShownSlice, SliceFrame
+from napari_segnext.annotator.errors import (
+    AnnotatorError,
+    LayerMismatchError,
+    NoFreeLabelError,
+    NothingToAcceptError,
+    SliceNotShownError,
+    StillComputingError,
+)
+from napari_segnext.annotator.executor import Executor, ImmediateExecutor
+from napari_segnext.annotator.layers import AnnotationLayers
+from napari_segnext.annotator.tools import TOOLS, Tool
+
+__all__ = [
+    "Annotator",
+    "AnnotatorError",
+    "AnnotationLayers",
+    "BINDINGS",
+    "Executor",
+    "ImmediateExecutor",
+    "KeyBinding",
+    "LayerMismatchError",
+    "NoFreeLabelError",
+    "NothingToAcceptError",
+    "ShownSlice",
+    "SliceFrame",
+    "SliceNotShownError",
+    "StillComputingError",
+    "TOOLS",
+    "Tool",
+    "key_label",
+]

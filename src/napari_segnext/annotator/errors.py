@@ -1,0 +1,27 @@
+"""What can go wrong while annotating; each error is also a builtin one and says what to do."""
+
+from __future__ import annotations
+
+
+class AnnotatorError(ValueError):
+    """Something cannot be done as things stand in the viewer."""
+
+
+class SliceNotShownError(AnnotatorError):
+    """The viewer shows no single slice of the image."""
+
+
+class LayerMismatchError(AnnotatorError):
+    """A layer cannot take the role it was given."""
+
+
+class NothingToAcceptError(AnnotatorError):
+    """There is no mask, or all of its pixels belong to other labels."""
+
+
+class StillComputingError(AnnotatorError):
+    """The mask that is shown is older than the prompts."""
+
+
+class NoFreeLabelError(AnnotatorError):
+    """The labels layer has no number left for another object."""

@@ -1,0 +1,294 @@
+"""The five layers of an annotation: made beside the image, or adopted if the user has them, and how signs look.
+
+Positive is a blue disc, negative an orange ×: told apart by colour and by symbol, also by colour-blind eyes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Points, Shapes
+from napari.utils import DirectLabelColormap
+
+from napari_segnext.annotator.coordinates import LayerMap, View, finest_level
+from napari_segnext.annotator.errors import LayerMismatchError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIGN = "is_positive"
+"""Name of the feature that tells positive prompts from negative ones."""
+
+POSITIVE_COLOUR = "#1e90ff"
+NEGATIVE_COLOUR = "#ff7f0e"
+PREVIEW_COLOUR = "#ffe119"
+POSITIVE_SYMBOL = "disc"
+NEGATIVE_SYMBOL = "x"
+
+OBJECT_STROKE = 1
+BACKGROUND_STROKE = 2
+
+ROLE = "napari-segnext"
+"""Key of `layer.metadata` under which a layer's role is noted, so that the next start finds it."""
+
+OUTPUT_DTYPE = np.int32
+_LINE_TYPES = ("path", "line")
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationLayers:
+    """The layers of one annotation.
+
+    Attributes
+    ----------
+    image
+        What is segmented.
+    points
+        Clicks; the feature `is_positive` holds their sign.
+    shapes
+        Boxes, polygons and lines; the feature `is_positive` counts for lines only.
+    scribbles
+        Brush strokes on the image's grid: 1 is object, 2 is background.
+    preview
+        The current mask on the image's grid, 1 inside; written by the annotator alone.
+    output
+        The accepted objects on the image's grid, 0 is background.
+    """
+
+    image: Any
+    points: Points
+    shapes: Shapes
+    scribbles: Labels
+    preview: Labels
+    output: Labels
+
+    def __contains__(self, layer: object) -> bool:
+        return layer in self.all
+
+    @property
+    def all(self) -> tuple[Any, ...]:
+        """All six, the image first."""
+        return (self.image, self.points, self.shapes, self.scribbles, self.preview, self.output)
+
+    @property
+    def prompts(self) -> tuple[Points, Shapes, Labels]:
+        """The three that the user draws on."""
+        return (self.points, self.shapes, self.scribbles)
+
+
+def prepare_layers(
+    viewer: Any,
+    image: Any,
+    *,
+    points: Points | None = None,
+    shapes: Shapes | None = None,
+    scribbles: Labels | None = None,
+    output: Labels | None = None,
+) -> AnnotationLayers:
+    """Adopt the layers that are given, make the others, and put those in the viewer that are not there yet.
+
+    Nothing is added to the viewer unless all layers fit.
+
+    Raises
+    ------
+    LayerMismatchError
+        If a given labels layer is not on the image's grid, or one layer is given for two roles.
+    """
+    if not viewer.layers or image not in viewer.layers:
+        raise LayerMismatchError(f"image layer '{image.name}' is not in the viewer; add it first.")
+    if scribbles is not None and scribbles == output:
+        raise LayerMismatchError(
+            f"labels layer '{output.name}' was given for the scribbles and for the objects; pick two layers."
+        )
+    for labels, role in ((scribbles, "scribbles"), (output, "objects")):
+        if labels is not None:
+            _require_grid(labels, image, role)
+    layers = AnnotationLayers(
+        image=image,
+        output=output if output is not None else _labels(image, "objects", OUTPUT_DTYPE),
+        preview=_preview(image),
+        scribbles=scribbles if scribbles is not None else _scribbles(image),
+        shapes=shapes if shapes is not None else _shapes(image),
+        points=points if points is not None else _points(image),
+    )
+    for layer in (layers.output, layers.preview, layers.scribbles, layers.shapes, layers.points):
+        if layer not in viewer.layers:
+            viewer.add_layer(layer)
+    restyle(layers)
+    return layers
+
+
+def role_of(layer: Any) -> str:
+    """The role that a layer had in an annotation: "clicks", "shapes", "scribbles", "objects", or empty."""
+    return str(layer.metadata.get(ROLE, ""))
+
+
+def is_on_grid(labels: Any, image: Any) -> bool:
+    """Whether a labels layer has the shape and the place of an image, pixel by pixel."""
+    if labels.multiscale or labels.data.shape != _grid_shape(image):
+        return False
+    nowhere = View((0.0,) * image.ndim, (0, 1))
+    one, other = LayerMap.of(labels, nowhere), LayerMap.of(image, nowhere)
+    same_place = np.allclose(one.matrix, other.matrix) and np.allclose(one.offset, other.offset)
+    return bool(same_place) and tuple(labels.units) == tuple(image.units)
+
+
+def signs_of(layer: Points | Shapes) -> NDArray[np.bool_]:
+    """`(n,)` bool sign of each point or shape; positive where the layer does not say."""
+    n_data = len(layer.data)
+    if SIGN not in layer.features:
+        return np.ones(n_data, bool)
+    values = list(layer.features[SIGN])[:n_data]
+    # missing values of a features table (None, NaN) count as positive, and so does what is not in the table yet
+    known = [True if value is None or value != value else bool(value) for value in values]
+    return np.array(known + [True] * (n_data - len(known)), bool)
+
+
+def set_signs(layer: Points | Shapes, signs: NDArray[np.bool_]) -> None:
+    """Give each point or shape its sign, leaving its other features."""
+    features = layer.features.iloc[: len(layer.data)].reset_index(drop=True).reindex(range(len(layer.data)))
+    features[SIGN] = np.asarray(signs, bool)
+    layer.features = features
+
+
+def set_next_sign(layers: AnnotationLayers, *, is_positive: bool) -> None:
+    """What is drawn next, on any of the three layers, has this sign."""
+    for layer in (layers.points, layers.shapes):
+        set_default_sign(layer, is_positive=is_positive)
+    layers.scribbles.selected_label = OBJECT_STROKE if is_positive else BACKGROUND_STROKE
+
+
+def set_default_sign(layer: Points | Shapes, *, is_positive: bool) -> None:
+    """The next point or shape of a layer has this sign."""
+    layer.feature_defaults = {**layer.feature_defaults.iloc[0].to_dict(), SIGN: is_positive}
+
+
+def restyle(layers: AnnotationLayers) -> None:
+    """Show the sign of every point and line by colour and symbol; boxes and polygons have none."""
+    _restyle_points(layers.points)
+    _restyle_shapes(layers.shapes)
+
+
+def _restyle_points(points: Points) -> None:
+    if SIGN not in points.features or len(points.features) != len(points.data):
+        set_signs(points, signs_of(points))
+    if len(points.data) == 0:
+        return
+    signs = signs_of(points)
+    symbols = np.where(signs, POSITIVE_SYMBOL, NEGATIVE_SYMBOL)
+    if [str(symbol) for symbol in points.symbol] != list(symbols):
+        points.symbol = list(symbols)
+    colours = _colours(signs)
+    if not np.allclose(points.face_color, colours):
+        points.face_color = colours
+
+
+def _restyle_shapes(shapes: Shapes) -> None:
+    if SIGN not in shapes.features or len(shapes.features) != len(shapes.data):
+        set_signs(shapes, signs_of(shapes))
+    if len(shapes.data) == 0:
+        return
+    is_line = np.array([kind in _LINE_TYPES for kind in shapes.shape_type])
+    colours = _colours(signs_of(shapes) | ~is_line)
+    if not np.allclose(shapes.edge_color, colours):
+        shapes.edge_color = colours
+
+
+def _colours(signs: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """`(n, 4)` RGBA."""
+    return np.array([_rgba(POSITIVE_COLOUR if sign else NEGATIVE_COLOUR) for sign in signs]).reshape(-1, 4)
+
+
+def _rgba(colour: str) -> tuple[float, ...]:
+    return (*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)), 1.0)
+
+
+def _require_grid(labels: Any, image: Any, role: str) -> None:
+    if is_on_grid(labels, image):
+        return
+    got = "several resolutions" if labels.multiscale else f"shape {labels.data.shape}"
+    raise LayerMismatchError(
+        f"labels layer '{labels.name}', chosen for the {role}, has {got}; expected shape {_grid_shape(image)} with the "
+        f"scale and position of image '{image.name}'. Pick another layer or 'new layer'."
+    )
+
+
+def _grid_shape(image: Any) -> tuple[int, ...]:
+    return tuple(int(n) for n in finest_level(image).shape[: image.ndim])
+
+
+def _placed(image: Any, role: str) -> dict[str, Any]:
+    """Arguments that put a new layer on the image's grid and note its role."""
+    return {
+        "name": f"SegNext {role}",
+        "metadata": {ROLE: role},
+        "scale": image.scale,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine,
+        "units": image.units,
+        "axis_labels": image.axis_labels,
+    }
+
+
+def _points(image: Any) -> Points:
+    return Points(
+        np.empty((0, image.ndim)),
+        ndim=image.ndim,
+        features={SIGN: np.empty(0, bool)},
+        feature_defaults={SIGN: True},
+        size=_mark_size(image),
+        border_width=0.15,
+        border_color="white",
+        face_color=POSITIVE_COLOUR,
+        symbol=POSITIVE_SYMBOL,
+        **_placed(image, "clicks"),
+    )
+
+
+def _shapes(image: Any) -> Shapes:
+    return Shapes(
+        ndim=image.ndim,
+        features={SIGN: np.empty(0, bool)},
+        feature_defaults={SIGN: True},
+        edge_width=max(1.0, _mark_size(image) / 6),
+        edge_color=POSITIVE_COLOUR,
+        face_color="transparent",
+        **_placed(image, "shapes"),
+    )
+
+
+def _scribbles(image: Any) -> Labels:
+    layer = _labels(image, "scribbles", np.uint8)
+    layer.colormap = _colormap({OBJECT_STROKE: POSITIVE_COLOUR, BACKGROUND_STROKE: NEGATIVE_COLOUR})
+    layer.selected_label = OBJECT_STROKE
+    layer.brush_size = max(1, round(_mark_size(image) / 2))
+    layer.opacity = 0.8
+    return layer
+
+
+def _preview(image: Any) -> Labels:
+    layer = _labels(image, "preview", np.uint8)
+    layer.colormap = _colormap({1: PREVIEW_COLOUR})
+    layer.opacity = 0.45
+    layer.editable = False
+    return layer
+
+
+def _colormap(colours: dict[int, str]) -> DirectLabelColormap:
+    """These labels in these colours, all others unseen."""
+    colour_of: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    colour_of.update(colours.items())
+    return DirectLabelColormap(color_dict=colour_of)
+
+
+def _labels(image: Any, role: str, dtype: Any) -> Labels:
+    return Labels(np.zeros(_grid_shape(image), dtype), **_placed(image, role))
+
+
+def _mark_size(image: Any) -> float:
+    """Size of a click's mark in data pixels: visible, and small beside the image."""
+    return float(np.clip(min(_grid_shape(image)[-2:]) / 40, 1, 40))

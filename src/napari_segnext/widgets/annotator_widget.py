@@ -1,0 +1,597 @@
+"""The dock widget "SegNext annotator": pickers, tools and buttons around an `Annotator`. It holds no algorithm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels, Points, Shapes
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_segnext.annotator import TOOLS, Annotator, AnnotatorError, key_label
+from napari_segnext.annotator.bindings import BINDINGS
+from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is_on_grid, role_of
+from napari_segnext.annotator.tools import tool_in_hand
+from napari_segnext.widgets.layer_choice import LayerChoice
+from napari_segnext.widgets.messages import is_passing, words_for
+from napari_segnext.widgets.worker import QtExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari.viewer
+
+    from napari_segnext.models.interface import InteractiveModel
+
+    ModelLoader = Callable[[str, str], InteractiveModel]
+
+DEVICES = {
+    "auto": "the graphics card if there is one that torch can use, else the processor",
+    "cpu": "the processor",
+    "cuda": "an NVIDIA graphics card",
+    "mps": "the graphics part of an Apple processor",
+}
+_NEW_LAYER = "new layer"
+_MODEL_FILES = "SegNext weights (*.safetensors *.pth *.pt)"
+_TOOL_COLOUR = "#d0d4da"
+_TOOL_TITLES = {"click": "Click", "box": "Box", "polygon": "Polygon", "line": "Line", "brush": "Brush"}
+
+
+class AnnotatorWidget(QWidget):  # type: ignore[misc]
+    """Segment objects of an image by clicks, boxes, polygons, lines and brush strokes.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer; napari fills it in.
+    load_model
+        (name or path, device) → model; by default `napari_segnext.load_model`. Called in a thread.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, *, load_model: ModelLoader | None = None) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._load_model: ModelLoader = _load_by_name if load_model is None else load_model
+        self._executor = QtExecutor()
+        self._annotator: Annotator | None = None
+        self._model: InteractiveModel | None = None
+        self._model_key = ("", "")
+        self._loading_key: tuple[str, str] | None = None
+        self._busy = ""
+        self._told = "Press Start to annotate."
+        self._is_docked = False
+        self._is_shut_down = False
+        self._build()
+        self._connect_viewer()
+        self._update_controls()
+        self.destroyed.connect(self._executor.close)
+
+    @property
+    def annotator(self) -> Annotator | None:
+        """The annotation that is going on, if one is."""
+        return self._annotator
+
+    # what the user does
+
+    def start(self) -> None:
+        """Load the model if needed, in a thread, then begin to annotate the image that is picked."""
+        if self._loading_key is not None or self._is_shut_down:
+            return
+        if self._image.layer is None:
+            self._warn("There is no image to annotate. Open one, or take one from File → Open Sample → SegNext.")
+            return
+        key = (self._model_name(), self._device.currentText())
+        if self._model is not None and key == self._model_key:
+            self._begin(self._model)
+            return
+        self._loading_key = key
+        self._show_busy(f"Loading model {Path(key[0]).name}…")
+        self._executor.submit(
+            lambda: self._load_model(*key),
+            lambda model: self._on_model(key, model),
+            lambda error: self._on_load_error(key, error),
+        )
+
+    def stop(self) -> None:
+        """Give up what is being loaded or computed."""
+        if self._loading_key is not None:
+            self._loading_key = None
+            self._show_busy("")
+            self._tell("Stopped. Press Start to go on.")
+        elif self._annotator is not None:
+            self._annotator.stop()
+
+    def end(self) -> None:
+        """End the annotation; prompts and accepted objects stay in their layers."""
+        if self._annotator is not None:
+            self._annotator.close()
+
+    def shut_down(self) -> None:
+        """Leave the viewer as if the widget had not been: end the annotation, forget callbacks, hear no thread."""
+        if self._is_shut_down:
+            return
+        self._is_shut_down = True
+        self.end()
+        self._executor.close()
+        for emitter, callback in self._viewer_connections():
+            emitter.disconnect(callback)
+
+    # model and annotation
+
+    def _on_model(self, key: tuple[str, str], model: InteractiveModel) -> None:
+        self._model, self._model_key = model, key
+        if self._loading_key != key:
+            return
+        self._loading_key = None
+        self._show_busy("")
+        if self._image.layer is None:
+            self._warn("The image has gone while the model was loaded. Pick another one and press Start.")
+            return
+        self._begin(model)
+
+    def _on_load_error(self, key: tuple[str, str], error: Exception) -> None:
+        if self._loading_key == key:
+            self._loading_key = None
+            self._show_busy("")
+            self._show_error(error)
+
+    def _begin(self, model: InteractiveModel) -> None:
+        self.end()
+        try:
+            annotator = Annotator(
+                self._viewer,
+                self._image.layer,
+                model,
+                points=self._points.layer,
+                shapes=self._shapes.layer,
+                scribbles=self._scribbles.layer,
+                output=self._output.layer,
+                executor=self._executor,
+            )
+        except AnnotatorError as error:
+            self._show_error(error)
+            return
+        self._annotator = annotator
+        self._connect_annotator(annotator)
+        self._tell("Click on the object; Shift+click on what does not belong to it.")
+        annotator.use_tool("click")
+        annotator.prepare()
+        if annotator.notice:
+            self._tell(annotator.notice)
+        self._show_busy(annotator.busy_text)
+
+    def _connect_annotator(self, annotator: Annotator) -> None:
+        for layer in annotator.layers.prompts:
+            layer.events.mode.connect(self._update_controls)
+        annotator.busy_changed.connect(self._show_busy)
+        annotator.mask_changed.connect(self._on_mask_changed)
+        annotator.history_changed.connect(self._update_controls)
+        annotator.sign_changed.connect(self._on_sign_changed)
+        annotator.accepted.connect(self._on_accepted)
+        annotator.noticed.connect(self._tell)
+        annotator.failed.connect(self._show_error)
+        annotator.closed.connect(self._on_closed)
+
+    def _on_closed(self, reason: str) -> None:
+        annotator, self._annotator = self._annotator, None
+        if annotator is not None:
+            for layer in annotator.layers.prompts:
+                layer.events.mode.disconnect(self._update_controls)
+        self._show_busy("")
+        if reason:
+            self._warn(reason)
+        else:
+            self._tell("Press Start to annotate.")
+        self._update_controls()
+
+    def _on_mask_changed(self) -> None:
+        annotator = self._annotator
+        if annotator is not None and annotator.mask is not None and not annotator.notice:
+            n_prompts, n_pixels = len(annotator.prompts), int(annotator.mask.sum())
+            plural = "" if n_prompts == 1 else "s"
+            self._tell(f"{n_prompts} prompt{plural}, {n_pixels} pixels. {key_label('accept')} accepts the object.")
+        self._update_controls()
+
+    def _on_accepted(self, label: int) -> None:
+        self._tell(f"Object {label} accepted. Click on the next one.")
+
+    def _on_image_picked(self) -> None:
+        for choice in (self._scribbles, self._output):
+            choice.refresh()
+        annotator = self._annotator
+        if annotator is not None and self._image.layer != annotator.layers.image:
+            annotator.close("Another image is picked. Press Start to annotate it.")
+        self._update_controls()
+
+    # building
+
+    def _build(self) -> None:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(8)
+        column.addLayout(self._build_pickers())
+        column.addWidget(self._build_layer_section())
+        column.addWidget(self._build_start())
+        column.addWidget(_line())
+        column.addLayout(self._build_tools())
+        column.addLayout(self._build_signs())
+        column.addWidget(_line())
+        column.addLayout(self._build_actions())
+        column.addLayout(self._build_progress())
+        column.addWidget(self._build_status())
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(area)
+        self.setMinimumWidth(280)
+
+    def _build_pickers(self) -> QFormLayout:
+        self._image = LayerChoice(
+            self._viewer, lambda layer: isinstance(layer, Image), prefers=lambda layer: True, parent=self
+        )
+        self._image.setToolTip(
+            "The image to annotate: 2D or a stack, grey or RGB. On a stack, the slice that is shown."
+        )
+        form = _form()
+        form.addRow("Image", self._image)
+        form.addRow("Model", self._build_model_row())
+        self._device = QComboBox()
+        for row, (name, text) in enumerate(DEVICES.items()):
+            self._device.addItem(name)
+            self._device.setItemData(row, text, Qt.ItemDataRole.ToolTipRole)
+        self._device.setToolTip("Where the model computes: auto takes the fastest device that is there.")
+        form.addRow("Device", self._device)
+        return form
+
+    def _build_model_row(self) -> QWidget:
+        self._models = QComboBox()
+        self._models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._models.setMinimumContentsLength(10)
+        self._models.setToolTip("The model; segnext-tiny comes with the plugin.")
+        self._fill_models()
+        browse = QToolButton()
+        browse.setText("…")
+        browse.setToolTip("Take a weights file: .safetensors of this plugin, or an original SegNext .pth.")
+        browse.clicked.connect(self._browse_model)
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._models, 1)
+        layout.addWidget(browse)
+        return row
+
+    def _build_layer_section(self) -> QWidget:
+        form = _form()
+        self._points = self._add_layer_row(form, "Clicks", "clicks", lambda layer: isinstance(layer, Points))
+        self._shapes = self._add_layer_row(form, "Shapes", "shapes", lambda layer: isinstance(layer, Shapes))
+        self._scribbles = self._add_layer_row(form, "Scribbles", "scribbles", self._fits_scribbles)
+        self._output = self._add_layer_row(form, "Objects", "objects", self._fits_output)
+        self._points.setToolTip("Points layer of the clicks; its feature 'is_positive' tells object from background.")
+        self._shapes.setToolTip(
+            "Shapes layer: rectangle = box, polygon and ellipse = polygon, path and line = scribble."
+        )
+        self._scribbles.setToolTip("Labels layer of the brush strokes: 1 = object, 2 = background.")
+        self._output.setToolTip(
+            "Labels layer that accepted objects are written into. Its labels are never overwritten."
+        )
+        body = QWidget()
+        form.setContentsMargins(12, 0, 0, 0)
+        body.setLayout(form)
+        body.setVisible(False)
+        return _folding("Layers", "Pick layers of your own instead of new ones.", body)
+
+    def _add_layer_row(self, form: QFormLayout, title: str, role: str, accepts: Callable[[Any], bool]) -> LayerChoice:
+        choice = LayerChoice(
+            self._viewer, accepts, none_text=_NEW_LAYER, prefers=lambda layer: role_of(layer) == role, parent=self
+        )
+        form.addRow(title, choice)
+        return choice
+
+    def _build_start(self) -> QPushButton:
+        self._start_button = QPushButton("Start")
+        self._start_button.setToolTip("Load the model, encode the image and make the layers to draw on.")
+        self._start_button.clicked.connect(self._on_start_clicked)
+        return self._start_button
+
+    def _build_tools(self) -> QHBoxLayout:
+        self._tool_buttons: dict[str, QPushButton] = {}
+        group = QButtonGroup(self)
+        group.setExclusive(True)
+        row = QHBoxLayout()
+        row.setSpacing(3)
+        for tool in TOOLS:
+            button = _toggle_button(_TOOL_TITLES[tool.name], _TOOL_COLOUR)
+            button.setMinimumWidth(20)
+            button.setToolTip(f"{_TOOL_TITLES[tool.name]}: {tool.text}. Next tool: {key_label('use_next_tool')}")
+            button.clicked.connect(lambda _, name=tool.name: self._use_tool(name))
+            group.addButton(button)
+            row.addWidget(button)
+            self._tool_buttons[tool.name] = button
+        return row
+
+    def _build_signs(self) -> QHBoxLayout:
+        key = key_label("flip_sign")
+        self._object_button = _toggle_button(
+            "●  Object", POSITIVE_COLOUR, f"What you draw lies on the object. Switch: {key}"
+        )
+        self._background_button = _toggle_button(
+            "✕  Background",
+            NEGATIVE_COLOUR,
+            f"What you draw does not belong to the object; for one click, hold Shift. Switch: {key}",
+        )
+        self._object_button.setChecked(True)
+        self._object_button.clicked.connect(lambda: self._set_sign(is_positive=True))
+        self._background_button.clicked.connect(lambda: self._set_sign(is_positive=False))
+        group = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(3)
+        for button in (self._object_button, self._background_button):
+            group.addButton(button)
+            row.addWidget(button)
+        return row
+
+    def _build_actions(self) -> QGridLayout:
+        self._accept_button = self._action_button("Accept", "accept")
+        self._reset_button = self._action_button("Reset", "reset")
+        self._undo_button = self._action_button("Undo", "undo")
+        self._redo_button = self._action_button("Redo", "redo")
+        grid = QGridLayout()
+        grid.setSpacing(3)
+        grid.addWidget(self._accept_button, 0, 0)
+        grid.addWidget(self._reset_button, 0, 1)
+        grid.addWidget(self._undo_button, 1, 0)
+        grid.addWidget(self._redo_button, 1, 1)
+        return grid
+
+    def _action_button(self, title: str, action: str) -> QPushButton:
+        binding = next(binding for binding in BINDINGS if binding.action == action)
+        button = QPushButton(f"{title}  ({binding.label})")
+        button.setToolTip(f"{binding.text[:1].upper()}{binding.text[1:]}. Key: {binding.label}")
+        button.clicked.connect(lambda: self._act(action))
+        return button
+
+    def _build_progress(self) -> QHBoxLayout:
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setFixedHeight(8)
+        self._bar.setToolTip("Moves while the model is loaded or computes.")
+        self._stop_button = QPushButton("Stop")
+        self._stop_button.setToolTip(
+            f"Stop loading or computing; after that, compute again. Key to stop: {key_label('stop')}"
+        )
+        self._stop_button.clicked.connect(self._on_stop_clicked)
+        row = QHBoxLayout()
+        row.addWidget(self._bar, 1)
+        row.addWidget(self._stop_button)
+        return row
+
+    def _build_status(self) -> QLabel:
+        self._status = QLabel(self._told)
+        self._status.setWordWrap(True)
+        self._status.setMinimumHeight(48)
+        self._status.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._status.setToolTip("What is going on, and what to do where something went wrong.")
+        return self._status
+
+    # models
+
+    def _fill_models(self) -> None:
+        from napari_segnext.weights import DEFAULT_MODEL, list_models
+
+        for row, info in enumerate(list_models()):
+            self._models.addItem(info.name if info.is_ready else f"{info.name} (not downloaded)", info.name)
+            about = f"{info.description}. Licence: {info.licence or 'unknown'}."
+            self._models.setItemData(row, about, Qt.ItemDataRole.ToolTipRole)
+        self._models.setCurrentIndex(max(0, self._models.findData(DEFAULT_MODEL)))
+
+    def _model_name(self) -> str:
+        return str(self._models.currentData())
+
+    def _browse_model(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Weights file", "", _MODEL_FILES)
+        if path:
+            self.add_model_file(path)
+
+    def add_model_file(self, path: str) -> None:
+        """Offer a weights file among the models, and pick it."""
+        if self._models.findData(path) < 0:
+            self._models.addItem(Path(path).name, path)
+        self._models.setCurrentIndex(self._models.findData(path))
+
+    # buttons
+
+    def _on_start_clicked(self) -> None:
+        if self._annotator is None:
+            self.start()
+        else:
+            self.end()
+
+    def _on_stop_clicked(self) -> None:
+        annotator = self._annotator
+        if annotator is not None and annotator.has_given_up and self._loading_key is None:
+            annotator.compute()
+        else:
+            self.stop()
+
+    def _act(self, action: str) -> None:
+        if self._annotator is not None:
+            self._annotator.act(action)
+
+    def _use_tool(self, name: str) -> None:
+        if self._annotator is not None:
+            self._annotator.use_tool(name)
+            self._tell(f"{_TOOL_TITLES[name]}: {next(tool.text for tool in TOOLS if tool.name == name)}.")
+        self._update_controls()
+
+    def _set_sign(self, *, is_positive: bool) -> None:
+        if self._annotator is not None:
+            self._annotator.set_sign(is_positive=is_positive)
+
+    def _on_sign_changed(self, is_positive: bool) -> None:
+        self._object_button.setChecked(is_positive)
+        self._background_button.setChecked(not is_positive)
+
+    # showing
+
+    def _update_controls(self, *_: object) -> None:
+        """Bring every button into line with what can be done."""
+        annotator = self._annotator
+        is_on = annotator is not None
+        self._start_button.setText("End" if is_on else "Start")
+        self._start_button.setEnabled(is_on or (self._image.layer is not None and self._loading_key is None))
+        for widget in (self._models, self._device, self._points, self._shapes, self._scribbles, self._output):
+            widget.setEnabled(not is_on)
+        tool = tool_in_hand(self._viewer, annotator.layers) if annotator is not None else None
+        for name, button in self._tool_buttons.items():
+            button.setEnabled(is_on)
+            button.setChecked(tool is not None and tool.name == name)
+        for button in (self._object_button, self._background_button):
+            button.setEnabled(is_on)
+        self._accept_button.setEnabled(annotator is not None and annotator.mask is not None)
+        self._reset_button.setEnabled(annotator is not None and len(annotator.prompts) > 0)
+        self._undo_button.setEnabled(annotator is not None and annotator.can_undo)
+        self._redo_button.setEnabled(annotator is not None and annotator.can_redo)
+
+    def _show_busy(self, text: str) -> None:
+        is_busy = bool(text)
+        self._bar.setRange(0, 0 if is_busy else 1)
+        can_compute = not is_busy and self._annotator is not None and self._annotator.has_given_up
+        self._stop_button.setText("Compute" if can_compute else "Stop")
+        self._stop_button.setEnabled(is_busy or can_compute)
+        self._busy = text
+        self._show_status()
+        self._update_controls()
+
+    def _show_error(self, error: Exception) -> None:
+        if is_passing(error):
+            self._tell(words_for(error))
+        else:
+            self._warn(words_for(error))
+
+    def _warn(self, text: str) -> None:
+        self._tell(f"⚠ {text}")
+
+    def _tell(self, text: str) -> None:
+        self._told = text
+        self._show_status()
+
+    def _show_status(self) -> None:
+        self._status.setText(self._busy or self._told)
+
+    # the viewer's side
+
+    def _viewer_connections(self) -> list[tuple[Any, Callable[..., None]]]:
+        events = self._viewer.layers.events
+        refreshers = [(emitter, self._on_layers) for emitter in (events.inserted, events.removed, events.renamed)]
+        return [*refreshers, (self._viewer.layers.selection.events.active, self._update_controls)]
+
+    def _connect_viewer(self) -> None:
+        for emitter, callback in self._viewer_connections():
+            emitter.connect(callback)
+        self._image.layer_changed.connect(self._on_image_picked)
+
+    def _on_layers(self, _: Any = None) -> None:
+        for choice in (self._image, self._points, self._shapes, self._scribbles, self._output):
+            choice.refresh()
+        self._update_controls()
+
+    def _fits_scribbles(self, layer: Any) -> bool:
+        return self._fits_image(layer) and role_of(layer) in ("", "scribbles")
+
+    def _fits_output(self, layer: Any) -> bool:
+        return self._fits_image(layer) and role_of(layer) in ("", "objects")
+
+    def _fits_image(self, layer: Any) -> bool:
+        image = self._image.layer
+        return image is not None and isinstance(layer, Labels) and is_on_grid(layer, image)
+
+    def event(self, event: QEvent) -> bool:
+        """Napari takes a closed widget out of its dock and says nothing else."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self._is_docked and self.parent() is None:
+                self.shut_down()
+            self._is_docked = self.parent() is not None
+        return bool(super().event(event))
+
+    def closeEvent(self, event: Any) -> None:
+        """A widget that stands alone is closed."""
+        self.shut_down()
+        super().closeEvent(event)
+
+
+def _load_by_name(name: str, device: str) -> InteractiveModel:
+    from napari_segnext.weights import load_model
+
+    return load_model(name, device=device)
+
+
+def _form() -> QFormLayout:
+    form = QFormLayout()
+    form.setSpacing(4)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return form
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFixedHeight(1)
+    return line
+
+
+def _folding(title: str, tooltip: str, body: QWidget) -> QWidget:
+    """A title that shows and hides its body."""
+    header = QToolButton()
+    header.setText(title)
+    header.setToolTip(tooltip)
+    header.setCheckable(True)
+    header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    header.setArrowType(Qt.ArrowType.RightArrow)
+    header.setAutoRaise(True)
+
+    def unfold(is_open: bool) -> None:
+        header.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+        body.setVisible(is_open)
+
+    header.toggled.connect(unfold)
+    section = QWidget()
+    layout = QVBoxLayout(section)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(header)
+    layout.addWidget(body)
+    return section
+
+
+def _toggle_button(text: str, colour: str, tooltip: str = "") -> QPushButton:
+    """A button that stays down, and then has a colour."""
+    button = QPushButton(text)
+    button.setCheckable(True)
+    button.setToolTip(tooltip)
+    button.setStyleSheet(
+        "QPushButton { padding-left: 2px; padding-right: 2px; }"
+        f"QPushButton:checked {{ background-color: {colour}; color: black; }}"
+    )
+    return button
