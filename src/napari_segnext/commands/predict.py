@@ -1,0 +1,131 @@
+"""`predict`: prompts → mask for one image."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_segnext.commands.exits import CommandError
+from napari_segnext.commands.options import Device
+
+if TYPE_CHECKING:
+    from napari_segnext.prompts.prompts_file import ImageReference, PromptsFile
+
+
+def predict(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="PNG, JPEG, BMP or TIFF; one image.", show_default=False)
+    ],
+    prompts: Annotated[
+        Path, typer.Option("--prompts", "-p", help="Prompts file (JSON), as the plugin writes it.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Label image to write: .png or .tif.", show_default=False)
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Name or path; by default the one named in the prompts file.")
+    ] = "",
+    device: Device = "auto",
+    threshold: Annotated[float, typer.Option(help="Probability above which a pixel belongs to an object.")] = 0.5,
+    contrast_limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="Black and white. By default uint8 as it is, other images by percentiles.", metavar="LOW HIGH"
+        ),
+    ] = None,
+) -> None:
+    """Predict the objects of a prompts file on one image and write them as one label image.
+
+    Each object's pixels get its label; where objects overlap, the later one wins.
+    """
+    from napari_segnext.io import read_image, require_label_suffix, write_labels
+    from napari_segnext.prompts.prompts_file import read_prompts_file
+
+    require_label_suffix(output)
+    said = _checked(prompts, read_prompts_file(_existing(prompts)))
+    pixels = read_image(image)
+    _check_image(image, pixels, said.image)
+
+    from napari_segnext.session import Session
+
+    session = Session(
+        _loaded(model, said, device), pixels, contrast_limits=contrast_limits or None, threshold=threshold
+    )
+    labels = _labels(session, said)
+    write_labels(output, labels)
+    areas = ", ".join(f"{item.label}: {int((labels == item.label).sum())} px" for item in said.objects)
+    typer.echo(f"wrote {output} ({len(said.objects)} objects; {areas})")
+
+
+def _existing(prompts: Path) -> Path:
+    if not prompts.is_file():
+        raise FileNotFoundError(f"there is no prompts file '{prompts}'. Check the path after --prompts.")
+    return prompts
+
+
+def _checked(path: Path, said: "PromptsFile") -> "PromptsFile":
+    """Refuse files that are not about one plain image."""
+    if not any(item.prompts_on() for item in said.objects):
+        raise CommandError(
+            f"'{path}' has no prompt on a plain image; expected one object at least, on axis 0, index 0."
+        )
+    for item in said.objects:
+        for one in item.slices:
+            if (one.axis, one.index) != (0, 0):
+                raise CommandError(
+                    f"'{path}' has prompts of object {item.label} on slice {one.index} along axis {one.axis}; predict "
+                    "takes one plain image (axis 0, index 0). Save that slice as an image and its prompts with it."
+                )
+    return said
+
+
+def _check_image(path: Path, pixels: Any, reference: "ImageReference | None") -> None:
+    """Refuse an image of another size than the prompts were given on; warn if only its bytes differ."""
+    if reference is None:
+        return
+    if reference.shape and tuple(reference.shape[:2]) != tuple(pixels.shape[:2]):
+        raise CommandError(
+            f"'{path}' has {pixels.shape[0]} × {pixels.shape[1]} pixels, but the prompts were given on "
+            f"'{reference.name}' of shape {tuple(reference.shape)}. Give the image that belongs to the prompts."
+        )
+    if reference.sha256:
+        from napari_segnext.weights.load import sha256_of
+
+        if sha256_of(path) != reference.sha256:
+            typer.echo(f"warning: '{path}' is not the very file on which the prompts were given.", err=True)
+
+
+def _loaded(model: str, said: "PromptsFile", device: str) -> Any:
+    """The model asked for, else the one that answered the prompts, else the default."""
+    from napari_segnext.weights import DEFAULT_MODEL, load_model
+
+    recorded = said.model
+    try:
+        loaded = load_model(model or (recorded.name if recorded and recorded.name else DEFAULT_MODEL), device)
+    except (ValueError, FileNotFoundError) as error:
+        if model or recorded is None:
+            raise
+        raise CommandError(
+            f"the prompts file names the model '{recorded.name}': {error} Or choose one with --model."
+        ) from error
+    if recorded is not None and recorded.sha256 and recorded.sha256 != loaded.identity.sha256:
+        typer.echo(
+            f"warning: the prompts were answered by '{recorded.name}' with other weights than "
+            f"'{loaded.identity.name}'; the masks may differ.",
+            err=True,
+        )
+    return loaded
+
+
+def _labels(session: Any, said: "PromptsFile") -> Any:
+    """`(H, W)` label image of all objects."""
+    import numpy as np
+
+    labels = np.zeros(session.image_shape, np.uint32)
+    for item in said.objects:
+        session.reset()
+        for prompt in item.prompts_on():
+            session.add(prompt)
+        if session.prediction is not None:
+            labels[session.prediction.mask] = item.label
+    return labels

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    Cli = Callable[..., Result]
+
+
+SLOW_EVALUATION = """
+import time
+import napari_segnext.evaluation
+from napari_segnext.commands import main
+
+evaluate = napari_segnext.evaluation.evaluate
+
+def slowly(*arguments, **options):
+    for result in evaluate(*arguments, **options):
+        yield result
+        print("one done", flush=True)
+        time.sleep(30)
+
+napari_segnext.evaluation.evaluate = slowly
+main()
+"""
+
+
+def test_table_json_and_plot_are_written(cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
+    done = cli(
+        *("evaluate", "--dataset", "folder", "--root", folder_dataset, "--model", tiny_model, "--max-clicks", 3),
+        *("--json", tmp_path / "out.json", "--plot", tmp_path / "out.png"),
+    )
+    assert done.exit_code == 0, done.output
+    assert "mIoU@3" in done.stdout
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert (report["model"], report["dataset"], report["n_objects"]) == ("tiny-random", "folder", 4)
+    assert {"mIoU@1", "NoC@90", "NoF@95", "seconds_per_click", "seconds_encode"} <= set(report["metrics"])
+    assert all(len(item["ious"]) == 3 for item in report["objects"])
+    assert (tmp_path / "out.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_drawn_objects_are_the_same_at_every_run(
+    cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    drawn = []
+    for name in ("a.json", "b.json"):
+        arguments = ("--model", tiny_model, "--max-clicks", 1, "--max-objects", 2, "--json", tmp_path / name)
+        assert cli("evaluate", "--dataset", "folder", "--root", folder_dataset, *arguments).exit_code == 0
+        drawn.append([item["id"] for item in json.loads((tmp_path / name).read_text())["objects"]])
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 2
+
+
+def test_several_roots_are_joined(cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
+    roots = ("--root", folder_dataset, "--root", folder_dataset)
+    done = cli(
+        *("evaluate", "--dataset", "folder", *roots, "-m", tiny_model),
+        *("--max-clicks", 1, "--json", tmp_path / "a.json"),
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "a.json").read_text())["n_objects"] == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"--dataset": "imagenet"}, "no dataset layout 'imagenet'"),
+        ({"--root": "nowhere"}, "there is no folder"),
+        ({"--json": "nowhere/a.json"}, "no folder"),
+        ({"--plot": "a.xyz"}, "ends in '.xyz'"),
+        ({"--model": "unet"}, "no model 'unet'"),
+        ({"--threshold": "1.5"}, "threshold is 1.5"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_wrong_input_is_one_line(
+    changes: dict[str, str],
+    words: str,
+    cli: Cli,
+    folder_dataset: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options: dict[str, Any] = {"--dataset": "folder", "--root": folder_dataset, "--model": tiny_model, **changes}
+    done = cli("evaluate", *(each for pair in options.items() for each in pair))
+    assert done.exit_code == 2, done.output
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
+def test_ctrl_c_reports_the_objects_done_so_far(folder_dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", "--dataset", "folder", "--root", str(folder_dataset), "-m", str(tiny_model)]
+    arguments += ["--max-clicks", "2", "--json", str(tmp_path / "part.json")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_EVALUATION, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "one done\n"
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "first 1 objects" in said and "run the same command again" in said
+    assert json.loads((tmp_path / "part.json").read_text())["n_objects"] == 1

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_segnext import Session, load_model
+from napari_segnext.io import read_image
+from napari_segnext.prompts import Click
+from napari_segnext.prompts.prompts_file import read_prompts_file
+from napari_segnext.weights import import_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    Cli = Callable[..., Result]
+
+
+def changed(prompts_file: Path, **entries: object) -> None:
+    data = json.loads(prompts_file.read_text())
+    prompts_file.write_text(json.dumps({**data, **entries}))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_label_image_is_what_a_session_answers(
+    suffix: str, cli: Cli, image_file: Path, prompts_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / f"out{suffix}"
+    done = cli("predict", image_file, "--prompts", prompts_file, "--model", tiny_model, "-o", output)
+    assert done.exit_code == 0, done.output
+    session = Session(load_model(tiny_model, "cpu"), read_image(image_file))
+    expected = np.zeros((40, 50), int)
+    for label, row in ((2, 10), (5, 30)):
+        session.reset()
+        expected[session.add(Click(row, 20)).mask] = label
+    np.testing.assert_array_equal(read_image(output), expected)
+    assert f"wrote {output} (2 objects; 2: " in done.stdout
+
+
+def test_model_named_in_the_prompts_file_is_taken(
+    cli: Cli, image_file: Path, prompts_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    import_model(tiny_model, "mine")
+    changed(prompts_file, model={"name": "mine", "sha256": ""})
+    done = cli("predict", image_file, "-p", prompts_file, "-o", tmp_path / "out.png")
+    assert done.exit_code == 0, done.output
+
+
+def test_named_model_that_is_not_there_tells_to_choose_another(
+    cli: Cli, image_file: Path, prompts_file: Path, tmp_path: Path
+) -> None:
+    changed(prompts_file, model={"name": "theirs", "sha256": ""})
+    done = cli("predict", image_file, "-p", prompts_file, "-o", tmp_path / "out.png")
+    assert done.exit_code == 2
+    assert "names the model 'theirs'" in done.stderr and "--model" in done.stderr
+
+
+def test_other_weights_and_another_file_are_warned_of(
+    cli: Cli, image_file: Path, prompts_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    other = "0" * 64
+    changed(
+        prompts_file,
+        model={"name": "x", "sha256": other},
+        image={"name": "y.png", "shape": [40, 50], "sha256": other},
+    )
+    done = cli("predict", image_file, "-p", prompts_file, "-m", tiny_model, "-o", tmp_path / "out.png")
+    assert done.exit_code == 0
+    assert "with other weights" in done.stderr and "not the very file" in done.stderr
+
+
+def test_image_of_another_size_is_refused(
+    cli: Cli, image_file: Path, prompts_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    changed(prompts_file, image={"name": "big.png", "shape": [400, 500]})
+    done = cli("predict", image_file, "-p", prompts_file, "-m", tiny_model, "-o", tmp_path / "out.png")
+    assert done.exit_code == 2
+    assert "has 40 × 50 pixels, but the prompts were given on 'big.png' of shape (400, 500)" in done.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_prompts_on_slices_of_a_volume_are_refused(
+    cli: Cli, image_file: Path, prompts_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    data = json.loads(prompts_file.read_text())
+    data["objects"][1]["slices"][0]["index"] = 7
+    prompts_file.write_text(json.dumps(data))
+    done = cli("predict", image_file, "-p", prompts_file, "-m", tiny_model, "-o", tmp_path / "out.png")
+    assert done.exit_code == 2
+    assert "object 5 on slice 7 along axis 0" in done.stderr
+
+
+def test_contrast_limits_are_passed_on(cli: Cli, prompts_file: Path, tiny_model: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4000, (40, 50), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "wide.tif", pixels)
+    arguments = ("predict", tmp_path / "wide.tif", "-p", prompts_file, "-m", tiny_model, "-o", tmp_path / "out.tif")
+    assert cli(*arguments, "--contrast-limits", 0, 100).exit_code == 0
+    session = Session(load_model(tiny_model, "cpu"), pixels, contrast_limits=(0, 100))
+    mask = session.add(read_prompts_file(prompts_file).objects[1].prompts_on().items[0]).mask
+    np.testing.assert_array_equal(read_image(tmp_path / "out.tif") == 5, mask)
+    assert cli(*arguments, "--contrast-limits", 100, 0).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("absent.png", "-p", "PROMPTS", "-o", "out.png"), "there is no image"),
+        (("IMAGE", "-p", "absent.json", "-o", "out.png"), "there is no prompts file"),
+        (("IMAGE", "-p", "IMAGE", "-o", "out.png"), "is not JSON"),
+        (("PROMPTS", "-p", "PROMPTS", "-o", "out.png"), "ends in '.json'"),
+        (("IMAGE", "-p", "PROMPTS", "-o", "out.jpg"), "ends in '.jpg'"),
+        (("IMAGE", "-p", "PROMPTS", "-o", "nowhere/out.png"), "no folder"),
+        (("IMAGE", "-p", "PROMPTS", "-o", "out.png", "-d", "abacus"), "device is 'abacus'"),
+        (("IMAGE", "-p", "PROMPTS", "-o", "out.png", "--threshold", "2"), "threshold is 2"),
+        (("IMAGE", "-p", "PROMPTS", "-o", "out.png", "-m", "unet"), "no model 'unet'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wrong_input_is_one_line_and_writes_nothing(
+    arguments: tuple[str, ...],
+    words: str,
+    cli: Cli,
+    image_file: Path,
+    prompts_file: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    filled = [{"IMAGE": str(image_file), "PROMPTS": str(prompts_file)}.get(each, each) for each in arguments]
+    model = () if "-m" in filled else ("-m", tiny_model)
+    before = sorted(tmp_path.iterdir())
+    done = cli("predict", *filled, *model)
+    assert done.exit_code == 2, done.output
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before
