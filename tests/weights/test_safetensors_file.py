@@ -105,6 +105,12 @@ def test_killed_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     assert os.listdir(path.parent) == ["mine.safetensors"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+def test_written_file_can_be_read_by_others(tmp_path: Path) -> None:
+    path, _ = saved(tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 def test_values_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
     header = WeightsHeader("x", HYBRID)
     with pytest.raises(ValueError, match=r"'a' cannot be stored as torch.float16: it has values too large"):

@@ -205,8 +205,14 @@ def _decoder(reader: _Reader) -> DecoderConfig:
         pyramid_widths=widths,  # type: ignore[arg-type] # four convolutions were asked for
         levels=levels,
         head_width=reader.seen("head_params.out_channels", _count, head_width),
-        dropout=reader.stated("head_params.dropout_ratio", _fraction, 0.1),
+        dropout=_dropout(reader),
     )
+
+
+def _dropout(reader: _Reader) -> float:
+    """Acts in training only, so it is not worth a note if it is not stated."""
+    stated = reader.value("head_params.dropout_ratio")
+    return 0.1 if stated is None else reader.read("head_params.dropout_ratio", _fraction, stated)
 
 
 def _levels(reader: _Reader, widths: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from napari_segnext.errors import CheckpointError, ConfigError
 from napari_segnext.models.config import SegNextConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
@@ -84,7 +84,7 @@ def write_weights(
         If the suffix is another one, or a tensor holds values that are not finite in `dtype`.
     """
     import torch
-    from safetensors.torch import save
+    from safetensors.torch import save_file
 
     path = Path(path)
     if path.suffix.lower() != SUFFIX:
@@ -100,7 +100,8 @@ def write_weights(
         "config": json.dumps(header.config.to_dict()),
         "provenance": json.dumps(header.provenance),
     }
-    write_bytes_at_once(path, save(stored, metadata))
+    with replaced_at_once(path) as unfinished:
+        save_file(stored, unfinished, metadata)
     return path
 
 
@@ -208,20 +209,20 @@ def check_plausible(path: Path | str, config: SegNextConfig, n_tensors: int) -> 
         )
 
 
-def write_bytes_at_once(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half written: beside it first, then renamed."""
+@contextmanager
+def replaced_at_once(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; it takes the place of `path` once it is whole, or is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield unfinished
+        with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        # safetensors makes files that nobody else may read
+        unfinished.chmod(0o644)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _check_kind(path: Path | str, metadata: Mapping[str, str]) -> None:
@@ -273,7 +274,7 @@ def _stored(name: str, tensor: Tensor, dtype: Any) -> Tensor:
                 f"parameter '{name}' cannot be stored as {dtype}: it has {reason}; expected finite values. "
                 "Store it as float32, or look into the training that made it."
             )
-    return tensor.contiguous().clone()
+    return tensor.contiguous()
 
 
 def _at_run_time(path: Path | str, name: str, tensor: Tensor) -> Tensor:
