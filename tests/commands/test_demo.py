@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,10 @@ def test_wrong_input_is_one_line(
 
 
 @pytest.mark.gui
+@pytest.mark.skipif(
+    sys.platform not in ("win32", "darwin") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")),
+    reason="without a display Qt ends the whole process",
+)
 def test_napari_shows_prompts_and_the_mask_of_the_headless_demo(
     make_napari_viewer: Any, qtbot: Any, cli: Cli, tiny_model: Path, tmp_path: Path
 ) -> None:
