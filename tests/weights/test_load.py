@@ -172,3 +172,10 @@ class TestFolder:
         monkeypatch.setattr(sys, "platform", platform)
         monkeypatch.setattr(Path, "home", classmethod(lambda cls: Path("/home/me")))
         assert weights_folder().as_posix() == expected
+
+
+def test_registry_and_bundled_file_state_the_same_licence() -> None:
+    info = model_info("segnext-tiny")
+    if not info.path.is_file():
+        pytest.skip("the bundled model is not in this checkout")
+    assert info.licence == info.read_header().licence

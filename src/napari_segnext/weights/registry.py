@@ -85,7 +85,7 @@ ENTRIES: tuple[ModelEntry, ...] = (
     ModelEntry(
         name=DEFAULT_MODEL,
         description="small model trained by this project for microscopy and MRI; comes with the plugin",
-        licence="BSD-3-Clause",
+        licence="CC-BY-SA-4.0",
     ),
     ModelEntry(
         name="segnext-vitb-sax1",
