@@ -13,7 +13,9 @@ def test_uint8_is_taken_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "dtype", [bool, np.int8, np.uint16, np.int16, np.uint32, np.int64, np.float16, np.float32, np.float64, ">u2"], ids=str
+    "dtype",
+    [bool, np.int8, np.uint16, np.int16, np.uint32, np.int64, np.float16, np.float32, np.float64, ">u2"],
+    ids=str,
 )
 def test_every_numeric_dtype_becomes_three_channels_in_0_to_1(dtype):
     image = (np.arange(400).reshape(20, 20) % 2).astype(dtype)

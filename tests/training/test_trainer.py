@@ -68,7 +68,8 @@ def test_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(run_folde
 
 
 def test_killed_process_leaves_a_checkpoint_that_loads(run_folder):
-    config_in(run_folder, steps=("n_steps = 3", "n_steps = 500"), save=("save_every_n_steps = 2", "save_every_n_steps = 1"))
+    often = ("save_every_n_steps = 2", "save_every_n_steps = 1")
+    config_in(run_folder, steps=("n_steps = 3", "n_steps = 500"), save=often)
     code = f"""
 from napari_segnext.training import Trainer, read_training_config
 for progress in Trainer(read_training_config({str(run_folder / "config.toml")!r})).run():
@@ -106,7 +107,9 @@ def test_samples_hold_objects_with_prompts(run_folder):
 
 def test_model_learns_to_follow_clicks(run_folder):
     config = config_in(
-        run_folder, first=("n_steps = 3", "n_steps = 70"), size=("batch_size = 2\n\n[[stages]]", "batch_size = 6\n\n[[stages]]")
+        run_folder,
+        first=("n_steps = 3", "n_steps = 70"),
+        size=("batch_size = 2\n\n[[stages]]", "batch_size = 6\n\n[[stages]]"),
     )
     progress = list(Trainer(config).run())
     assert progress[-1].iou > progress[4].iou + 0.1
@@ -115,7 +118,8 @@ def test_model_learns_to_follow_clicks(run_folder):
 def test_validation_reports_the_protocols_metrics(run_folder):
     (run_folder / "config.toml").write_text(
         (run_folder / "config.toml").read_text()
-        + '\n[validation]\ndataset = "folder"\nroot = "images_and_labels"\nevery_n_steps = 0\nmax_objects = 2\nmax_clicks = 3\n'
+        + '\n[validation]\ndataset = "folder"\nroot = "images_and_labels"\n'
+        + "every_n_steps = 0\nmax_objects = 2\nmax_clicks = 3\n"
     )
     *_, last = Trainer(read_training_config(run_folder / "config.toml")).run()
     assert 0 <= last.validation["mIoU@3"] <= 1

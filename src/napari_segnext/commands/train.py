@@ -55,7 +55,8 @@ def _ran_to_the_end(trainer: Any, n_steps: int) -> bool:
             for state in trainer.run(is_wanted=is_wanted):
                 report(state.step, f"loss {state.loss:.4f}, IoU {state.iou:.3f}")
                 if state.validation is not None:
-                    numbers = ", ".join(f"{name} {value:.4f}" for name, value in state.validation.items())
+                    known = {name: value for name, value in state.validation.items() if value is not None}
+                    numbers = ", ".join(f"{name} {value:.4f}" for name, value in known.items())
                     typer.echo(f"step {state.step}: {numbers}")
         except RuntimeError:
             # Ctrl-C on a terminal reaches the processes that prepare samples, too; between steps the state is whole
