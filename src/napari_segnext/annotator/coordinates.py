@@ -260,6 +260,8 @@ def image_plane(array: Any, shown: ShownSlice) -> Image:
 def _shown_slice(image_layer: Any, image_map: LayerMap, view: View) -> ShownSlice:
     ndim = image_layer.ndim
     n_missing = view.ndim - ndim
+    if n_missing < 0:
+        raise SliceNotShownError(f"image '{image_layer.name}' is no longer in the viewer; pick another one.")
     axes = sorted(axis - n_missing for axis in view.displayed)
     if axes[0] < 0:
         raise SliceNotShownError(

@@ -72,18 +72,27 @@ def plan_accept(labels: Any, shown: ShownSlice, mask: Mask, label: int) -> Label
     return LabelEdit(shown.to_array_indices(rows, columns), label)
 
 
+def write_pixels(layer: Any, indices: tuple[NDArray[np.intp], ...], value: int) -> None:
+    """Give pixels a value in such a way that napari's undo knows of it; no pixel, nothing done.
+
+    A hidden layer is shown for the moment: napari does not slice hidden layers, and would write into the texture of the
+    slice that it showed last, or fail.
+    """
+    if len(indices[0]) == 0:
+        return
+    was_visible, layer.visible = layer.visible, True
+    layer.data_setitem(indices, value)
+    layer.visible = was_visible
+
+
 def apply_edit(layer: Any, edit: LabelEdit) -> None:
     """Write the label into the pixels that are still free."""
-    indices = _where(layer, edit, 0)
-    if len(indices[0]):
-        layer.data_setitem(indices, edit.label)
+    write_pixels(layer, _where(layer, edit, 0), edit.label)
 
 
 def revert_edit(layer: Any, edit: LabelEdit) -> None:
     """Free the pixels that still hold the label; what was changed since by hand stays."""
-    indices = _where(layer, edit, edit.label)
-    if len(indices[0]):
-        layer.data_setitem(indices, 0)
+    write_pixels(layer, _where(layer, edit, edit.label), 0)
 
 
 def next_free_label(labels: Any) -> int:

@@ -30,8 +30,8 @@ NEGATIVE_SYMBOL = "x"
 OBJECT_STROKE = 1
 BACKGROUND_STROKE = 2
 
-ROLE = "napari-segnext"
-"""Key of `layer.metadata` under which a layer's role is noted, so that the next start finds it."""
+NOTE = "napari-segnext"
+"""Key of `layer.metadata` under which a made layer's role and image are noted, so that the next start finds it."""
 
 OUTPUT_DTYPE = np.int32
 _LINE_TYPES = ("path", "line")
@@ -122,7 +122,12 @@ def prepare_layers(
 
 def role_of(layer: Any) -> str:
     """The role that a layer had in an annotation: "clicks", "shapes", "scribbles", "objects", or empty."""
-    return str(layer.metadata.get(ROLE, ""))
+    return str(layer.metadata.get(NOTE, {}).get("role", ""))
+
+
+def was_made_for(layer: Any, image: Any, role: str) -> bool:
+    """Whether an earlier annotation of an image of this name made the layer for this role."""
+    return bool(layer.metadata.get(NOTE) == _note(image, role))
 
 
 def is_on_grid(labels: Any, image: Any) -> bool:
@@ -219,11 +224,15 @@ def _grid_shape(image: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in finest_level(image).shape[: image.ndim])
 
 
+def _note(image: Any, role: str) -> dict[str, str]:
+    return {"role": role, "image": image.name}
+
+
 def _placed(image: Any, role: str) -> dict[str, Any]:
     """Arguments that put a new layer on the image's grid and note its role."""
     return {
         "name": f"SegNext {role}",
-        "metadata": {ROLE: role},
+        "metadata": {NOTE: _note(image, role)},
         "scale": image.scale,
         "translate": image.translate,
         "rotate": image.rotate,

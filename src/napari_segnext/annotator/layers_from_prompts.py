@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_segnext.annotator.label_edits import write_pixels
 from napari_segnext.annotator.layers import (
     BACKGROUND_STROKE,
     OBJECT_STROKE,
@@ -97,7 +98,7 @@ def _remove(layers: AnnotationLayers, surplus: Sequence[PlacedPrompt]) -> None:
     layers.shapes.remove([one.place for one in surplus if isinstance(one.mark, ShapeMark)])
     for one in surplus:
         if isinstance(one.mark, StrokeMark):
-            layers.scribbles.data_setitem(one.mark.indices, 0)
+            write_pixels(layers.scribbles, one.mark.indices, 0)
 
 
 def _add(layers: AnnotationLayers, mark: Mark) -> None:
@@ -112,4 +113,4 @@ def _add(layers: AnnotationLayers, mark: Mark) -> None:
             layers.shapes.add(np.array(mark.vertices), shape_type=mark.shape_type)
             set_signs(layers.shapes, np.append(signs, mark.is_positive))
         case StrokeMark():
-            layers.scribbles.data_setitem(mark.indices, mark.label)
+            write_pixels(layers.scribbles, mark.indices, mark.label)

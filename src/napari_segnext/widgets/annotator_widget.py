@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 
 from napari_segnext.annotator import TOOLS, Annotator, AnnotatorError, key_label
 from napari_segnext.annotator.bindings import BINDINGS
-from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is_on_grid, role_of
+from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is_on_grid, role_of, was_made_for
 from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.messages import is_passing, words_for
@@ -212,10 +212,11 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._tell(f"Object {label} accepted. Click on the next one.")
 
     def _on_image_picked(self) -> None:
-        for choice in (self._scribbles, self._output):
-            choice.refresh()
+        for choice in (self._points, self._shapes, self._scribbles, self._output):
+            choice.forget_pick()
         annotator = self._annotator
-        if annotator is not None and self._image.layer != annotator.layers.image:
+        # an image that was deleted is the annotator's business, once napari is done with deleting
+        if annotator is not None and self._image.layer != annotator.layers.image in self._viewer.layers:
             annotator.close("Another image is picked. Press Start to annotate it.")
         self._update_controls()
 
@@ -304,7 +305,11 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _add_layer_row(self, form: QFormLayout, title: str, role: str, accepts: Callable[[Any], bool]) -> LayerChoice:
         choice = LayerChoice(
-            self._viewer, accepts, none_text=_NEW_LAYER, prefers=lambda layer: role_of(layer) == role, parent=self
+            self._viewer,
+            accepts,
+            none_text=_NEW_LAYER,
+            prefers=lambda layer: self._image.layer is not None and was_made_for(layer, self._image.layer, role),
+            parent=self,
         )
         form.addRow(title, choice)
         return choice
@@ -317,8 +322,6 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _build_tools(self) -> QHBoxLayout:
         self._tool_buttons: dict[str, QPushButton] = {}
-        group = QButtonGroup(self)
-        group.setExclusive(True)
         row = QHBoxLayout()
         row.setSpacing(3)
         for tool in TOOLS:
@@ -326,7 +329,6 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
             button.setMinimumWidth(20)
             button.setToolTip(f"{_TOOL_TITLES[tool.name]}: {tool.text}. Next tool: {key_label('use_next_tool')}")
             button.clicked.connect(lambda _, name=tool.name: self._use_tool(name))
-            group.addButton(button)
             row.addWidget(button)
             self._tool_buttons[tool.name] = button
         return row

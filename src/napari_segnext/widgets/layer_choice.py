@@ -62,6 +62,12 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         self._is_picked_by_hand = True
         self.setCurrentIndex(self._layers.index(layer))
 
+    def forget_pick(self) -> None:
+        """Pick what is preferred, whatever the user had picked."""
+        self._is_picked_by_hand = False
+        self._picked = None
+        self.refresh()
+
     def refresh(self, *_: object) -> None:
         """Offer the layers that there are now; the pick stays if it is still among them."""
         offered = [layer for layer in reversed(self._viewer.layers) if self._accepts(layer)]
