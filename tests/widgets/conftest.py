@@ -35,7 +35,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     problem = display_problem(os.environ, sys.platform)
     if problem and os.environ.get("CI"):
-        pytest.fail(f"{problem} GUI tests must run in CI.", pytrace=False)
+        pytest.fail(f"{problem} (Where CI is set, GUI tests fail instead of being skipped.)", pytrace=False)
     elif problem:
         pytest.skip(problem)
 

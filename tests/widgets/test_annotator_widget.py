@@ -102,6 +102,30 @@ class TestDrawing:
         assert near(click, 60, 70)
         assert scene.layers.preview.data[60, 70] == 1
         assert scene.layers.preview.data[20, 30] == 0
+        scene.hand.key("U")  # the whole drag is one change
+        scene.settle()
+        (click,) = scene.annotator.prompts
+        assert near(click, 20, 30)
+
+    def test_undo_in_the_middle_of_a_polygon_is_sound(self, scene):
+        scene.hand.click((70, 90))
+        scene.settle()
+        scene.press(scene.widget._tool_buttons["polygon"])
+        for corner in ((20, 30), (20, 70), (50, 70), (55, 60)):
+            scene.hand.click(corner)
+        scene.hand.key("U")
+        scene.settle()
+        assert len(scene.layers.shapes.data) == 0
+        assert [prompt.kind for prompt in scene.annotator.prompts] == ["click"]
+        scene.hand.key("U", "shift")
+        scene.settle()
+        assert [prompt.kind for prompt in scene.annotator.prompts] == ["click", "polygon"]
+        for corner in ((20, 30), (20, 70)):
+            scene.hand.click(corner)
+        scene.hand.key("K")
+        scene.settle()
+        assert len(scene.layers.shapes.data) == 0
+        assert len(scene.annotator.prompts) == 0
 
     def test_key_flips_the_sign_and_the_buttons_show_it(self, scene):
         scene.hand.key("Q")

@@ -20,13 +20,9 @@ from napari_segnext.widgets.messages import is_passing, words_for
         ),
         pytest.param(MemoryError(), "not enough memory", id="memory of the machine"),
         pytest.param(RuntimeError("CUDA out of memory. Tried …"), "not enough memory", id="memory of the device"),
-        pytest.param(
-            ImportError("No module named 'timm'"), "missing: No module named 'timm'", id="import"
-        ),
+        pytest.param(ImportError("No module named 'timm'"), "missing: No module named 'timm'", id="import"),
         pytest.param(FileNotFoundError("there is no file 'x'"), "There is no file 'x'.", id="a file"),
-        pytest.param(
-            ZeroDivisionError("by zero"), "went wrong (ZeroDivisionError: by zero)", id="our fault"
-        ),
+        pytest.param(ZeroDivisionError("by zero"), "went wrong (ZeroDivisionError: by zero)", id="our fault"),
         pytest.param(ValueError(), "unforeseen", id="an error without words"),
     ],
 )

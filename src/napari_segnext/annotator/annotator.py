@@ -38,7 +38,7 @@ from napari_segnext.annotator.layers import (
 from napari_segnext.annotator.layers_from_prompts import show_prompts
 from napari_segnext.annotator.prompts_from_layers import LayersReading, read_layers
 from napari_segnext.annotator.slice_state import SliceState
-from napari_segnext.annotator.tools import TOOLS, Tool, take_up, tool_in_hand, tool_named
+from napari_segnext.annotator.tools import TOOLS, Tool, finish_drawing, take_up, tool_in_hand, tool_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -436,6 +436,7 @@ class Annotator:
         if self._is_closed:
             raise AnnotatorError("this annotation was closed; start a new one.")
         frame = SliceFrame.of(self._viewer, self._layers.image)
+        finish_drawing(self._layers.shapes)
         if self._is_reading_due or frame.shown not in self._slices:
             self._read()
         return frame, self._slices[frame.shown]
@@ -487,6 +488,7 @@ class Annotator:
             yield getattr(viewer.dims.events, name), self._on_drawn
         yield layers.image.events.data, self._on_image_data
         yield viewer.layers.events.removed, self._on_layer_removed
+        yield viewer.layers.selection.events.active, self._on_let_go
 
     def _connect(self) -> None:
         self._asker.answered.connect(self._on_answer)
@@ -494,20 +496,23 @@ class Annotator:
         self._asker.failed.connect(self.failed.emit)
         for emitter, callback in self._connections():
             emitter.connect(callback)
-        self._layers.points.mouse_drag_callbacks.append(self._on_press)
+        for layer in self._layers.prompts:
+            layer.mouse_drag_callbacks.append(self._on_press)
 
     def _disconnect(self) -> None:
         for emitter, callback in self._connections():
             emitter.disconnect(callback)
-        if self._on_press in self._layers.points.mouse_drag_callbacks:
-            self._layers.points.mouse_drag_callbacks.remove(self._on_press)
+        for layer in self._layers.prompts:
+            if self._on_press in layer.mouse_drag_callbacks:
+                layer.mouse_drag_callbacks.remove(self._on_press)
 
     def _on_drawn(self, event: Any) -> None:
         """Something changed on the layers or in the view: read once napari is done with it."""
         if self._is_writing or self._is_closed or self._is_reading_due:
             return
         self._is_reading_due = True
-        self._executor.defer(self._read_if_due)
+        if not self._is_pressed:
+            self._executor.defer(self._read_if_due)
 
     def _on_painted(self, event: Any) -> None:
         """A stroke ended. Napari tells it after the pixels for the mouse, and before them for `Labels.paint`."""
@@ -520,20 +525,26 @@ class Annotator:
             self._on_drawn(event)
 
     def _read_if_due(self) -> None:
-        if self._is_reading_due:
+        if self._is_reading_due and not self._is_pressed:
             self._read()
 
-    def _on_press(self, layer: Points, event: Any) -> Iterator[None]:
-        """Shift turns the sign of the click round. Napari adds the point on release, with the default sign."""
-        if str(layer.mode) != "add":
-            return
+    def _on_press(self, layer: Any, event: Any) -> Iterator[None]:
+        """While the mouse is pressed on a prompt layer, what it does there is not done, and is not read."""
         self._is_pressed = True
-        with self._writing():
-            set_default_sign(layer, is_positive=self._is_positive != ("Shift" in event.modifiers))
+        if layer == self._layers.points and str(layer.mode) == "add":
+            # napari adds the point on release, with the default sign; Shift turns it round for this click
+            with self._writing():
+                set_default_sign(layer, is_positive=self._is_positive != ("Shift" in event.modifiers))
         yield
         while event.type == "mouse_move":
             yield
+        self._on_let_go()
+
+    def _on_let_go(self, _: Any = None) -> None:
+        """The mouse was released, or another layer was selected, so that napari will not tell us of the release."""
         self._is_pressed = False
+        if self._is_reading_due:
+            self._executor.defer(self._read_if_due)
 
     def _on_image_data(self, event: Any) -> None:
         """Other pixels: what was computed is void."""

@@ -72,3 +72,11 @@ def tool_in_hand(viewer: Any, layers: AnnotationLayers) -> Tool | None:
         if active == getattr(layers, tool.role) and str(active.mode) == tool.mode:
             return tool
     return None
+
+
+def finish_drawing(shapes: Any) -> None:
+    """Let napari end a polygon or line that is being drawn, for it would not bear the removal of shapes meanwhile."""
+    mode = str(shapes.mode)
+    if mode.startswith("add_"):
+        shapes.mode = "pan_zoom"
+        shapes.mode = mode

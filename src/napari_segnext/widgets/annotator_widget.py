@@ -205,7 +205,8 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         if annotator is not None and annotator.mask is not None and not annotator.notice:
             n_prompts, n_pixels = len(annotator.prompts), int(annotator.mask.sum())
             plural = "" if n_prompts == 1 else "s"
-            self._tell(f"{n_prompts} prompt{plural}, {n_pixels} pixels. {key_label('accept')} accepts the object.")
+            then = f"{key_label('accept')} accepts the object." if n_pixels else "Click on the object."
+            self._tell(f"{n_prompts} prompt{plural}, {n_pixels} pixels. {then}")
         self._update_controls()
 
     def _on_accepted(self, label: int) -> None:
