@@ -14,7 +14,7 @@ import napari_segnext
 PACKAGE = Path(napari_segnext.__file__).parent
 
 FLOORS = (
-    {"errors", "_types", "_version"},
+    {"errors", "_types", "_version", "_whole_file"},
     {"prompts", "models", "volumes"},
     {"weights", "io", "session"},
     {"propagation", "everything", "datasets"},

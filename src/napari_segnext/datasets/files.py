@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import PIL.Image
-import tifffile
+
+from napari_segnext.io import IMAGE_SUFFIXES, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,28 +16,7 @@ if TYPE_CHECKING:
 
     from napari_segnext._types import Image
 
-TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 _LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
-_DECODER_ERRORS = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    PIL.Image.DecompressionBombError,
-)
-"""What Pillow and tifffile raise on broken files."""
-
-
-def image_suffixes() -> frozenset[str]:
-    """Suffixes, in lower case with their dot, of files that can be read."""
-    PIL.Image.init()
-    return TIFF_SUFFIXES | {suffix for suffix, kind in PIL.Image.EXTENSION.items() if kind in PIL.Image.OPEN}
 
 
 def read_image_file(path: Path) -> Image:
@@ -48,7 +25,7 @@ def read_image_file(path: Path) -> Image:
     Parameters
     ----------
     path
-        Any format that Pillow or tifffile reads. Palettes become RGB; an alpha channel is left out.
+        PNG, JPEG, BMP or TIFF. Palettes become RGB; an alpha channel is left out.
 
     Returns
     -------
@@ -62,7 +39,7 @@ def read_image_file(path: Path) -> Image:
     ValueError
         If it cannot be read, or holds no single grey or RGB image.
     """
-    array = _read(path, keeps_palette_indices=False)
+    array = read_image(path)
     if array.ndim == 3 and array.shape[-1] in (1, 2):
         array = array[..., 0]
     if array.ndim == 3 and array.shape[-1] == 4:
@@ -81,7 +58,7 @@ def read_label_file(path: Path) -> NDArray[np.int64]:
     Parameters
     ----------
     path
-        Any format that Pillow or tifffile reads; of palette images the indices are taken. A JPEG holds no exact
+        PNG, JPEG, BMP or TIFF; of palette images the indices are taken. A JPEG holds no exact
         labels and is taken as one mask: bright (above 127) is the object.
 
     Returns
@@ -96,7 +73,7 @@ def read_label_file(path: Path) -> NDArray[np.int64]:
     ValueError
         If it cannot be read, or holds no single image of whole numbers.
     """
-    array = _read(path, keeps_palette_indices=True)
+    array = read_image(path, keeps_palette_indices=True)
     if array.ndim == 3 and array.shape[-1] in (1, 2, 3, 4):
         array = _single_channel(array, path)
     if array.ndim != 2:
@@ -116,7 +93,7 @@ def read_mask_file(path: Path) -> NDArray[np.int64]:
     Parameters
     ----------
     path
-        Any format that Pillow or tifffile reads.
+        PNG, JPEG, BMP or TIFF.
 
     Returns
     -------
@@ -151,11 +128,10 @@ def image_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder '{folder}'; expected one with images. Check the dataset's root.")
-    suffixes = image_suffixes()
     files = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     if not files:
         raise FileNotFoundError(f"'{folder}' holds no image file; expected at least one. Check the dataset's root.")
@@ -205,31 +181,6 @@ def _by_stem(paths: Iterable[Path], up_to_first_dot: bool) -> dict[str, Path]:
             raise ValueError(f"'{by_stem[stem]}' and '{path}' have the same stem; expected one file each. Remove one.")
         by_stem[stem] = path
     return by_stem
-
-
-def _read(path: Path, *, keeps_palette_indices: bool) -> NDArray[Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file '{path}'. Check the dataset's root, or fetch the file again.")
-    try:
-        if path.suffix.lower() in TIFF_SUFFIXES:
-            return _read_tiff(path)
-        with PIL.Image.open(path) as picture:
-            if picture.mode == "P" and keeps_palette_indices:
-                return np.asarray(picture)
-            is_plain = picture.mode in ("1", "L", "LA", "RGB", "RGBA", "I", "F") or picture.mode.startswith("I;16")
-            return np.asarray(picture if is_plain else picture.convert("RGB"))
-    except _DECODER_ERRORS as error:
-        raise ValueError(
-            f"'{path}' cannot be read as an image ({type(error).__name__}: {error}). "
-            "The file is damaged or of another kind: open it in an image viewer, or fetch it again."
-        ) from error
-
-
-def _read_tiff(path: Path) -> NDArray[Any]:
-    array = np.asarray(tifffile.imread(path))
-    if array.ndim == 3 and array.shape[0] in (3, 4) and array.shape[-1] > 4:
-        array = np.moveaxis(array, 0, -1)
-    return array
 
 
 def _single_channel(array: NDArray[Any], path: Path) -> NDArray[Any]:

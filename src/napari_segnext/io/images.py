@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_segnext._whole_file import whole_file
 from napari_segnext.errors import ImageError
 
 if TYPE_CHECKING:
@@ -45,13 +44,15 @@ _DECODER_ERRORS = (
 """What Pillow and tifffile raise on broken files."""
 
 
-def read_image(path: Path | str) -> Image:
+def read_image(path: Path | str, *, keeps_palette_indices: bool = False) -> Image:
     """Read one image, pixels as they are stored.
 
     Parameters
     ----------
     path
-        PNG, JPEG, BMP or TIFF. Palettes become RGB; of a TIFF the channel axis is moved last.
+        PNG, JPEG, BMP or TIFF; of a TIFF the channel axis is moved last.
+    keeps_palette_indices
+        Whether images with a palette are read as its indices, as label images want it, and not as RGB.
 
     Returns
     -------
@@ -75,7 +76,8 @@ def read_image(path: Path | str) -> Image:
             "Save the image, or one slice of the volume, in one of these formats."
         )
     try:
-        array = _read_tiff(path) if suffix in _TIFF_SUFFIXES else _read_with_pillow(path)
+        read = _read_tiff if suffix in _TIFF_SUFFIXES else _read_with_pillow
+        array = read(path, keeps_palette_indices)
     except ImageError:
         raise
     except _DECODER_ERRORS as error:
@@ -144,11 +146,12 @@ def write_labels(path: Path | str, labels: ArrayLike) -> Path:
     is_tiff = path.suffix.lower() in _TIFF_SUFFIXES
     if not is_tiff and array.dtype == np.uint32:
         raise ValueError(f"label {array.max()} does not fit a PNG; expected at most 65535. Write a .tif instead.")
-    _write_at_once(path, _tiff_bytes(array) if is_tiff else _png_bytes(array))
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(_tiff_bytes(array) if is_tiff else _png_bytes(array))
     return path
 
 
-def _read_tiff(path: Path) -> NDArray[Any]:
+def _read_tiff(path: Path, keeps_palette_indices: bool) -> NDArray[Any]:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
@@ -156,7 +159,7 @@ def _read_tiff(path: Path) -> NDArray[Any]:
             raise ImageError(f"'{path}' holds no image; expected one. Save it again.")
         series = file.series[0]
         array, axes = np.asarray(series.asarray()), str(series.axes)
-        is_palette = file.pages[0].photometric == 3
+        is_palette = file.pages[0].photometric == 3 and not keeps_palette_indices
         if is_palette:
             array = _through_palette(array, np.asarray(file.pages[0].colormap))
     kept = tuple(axis for axis, size in enumerate(array.shape) if size > 1 or axes[axis : axis + 1] in ("Y", "X"))
@@ -168,6 +171,9 @@ def _read_tiff(path: Path) -> NDArray[Any]:
             f"'{path}' holds {len(file.series)} series of images; expected one image. "
             "Save the one that is wanted as its own file."
         )
+    if array.ndim == 3 and array.shape[2] == 1:
+        # (H, W, 1), which TIFF writers take for H images of one column
+        return array[..., 0]
     if array.ndim == 3 and axes[0] in "CS" and array.shape[0] <= _MAX_CHANNELS:
         array = np.moveaxis(array, 0, -1)
     elif array.ndim == 3 and axes[-1] not in "CS" and not is_palette:
@@ -183,11 +189,13 @@ def _through_palette(indices: NDArray[Any], palette: NDArray[Any]) -> NDArray[An
     return np.moveaxis((palette >> 8).astype(np.uint8)[:, indices], 0, -1)
 
 
-def _read_with_pillow(path: Path) -> NDArray[Any]:
+def _read_with_pillow(path: Path, keeps_palette_indices: bool) -> NDArray[Any]:
     import PIL.Image
 
     try:
         with PIL.Image.open(path) as file:
+            if file.mode == "P" and keeps_palette_indices:
+                return np.asarray(file)
             if file.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
                 is_clear = file.mode == "PA" or "transparency" in file.info
                 return np.asarray(file.convert("RGBA" if is_clear else "RGB"))
@@ -225,15 +233,3 @@ def _png_bytes(array: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     PIL.Image.fromarray(array).save(buffer, format="png")
     return buffer.getvalue()
-
-
-def _write_at_once(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.resolve().parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -6,11 +6,11 @@ The format is published as a JSON schema beside this file (`SCHEMA_PATH`). Numbe
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_segnext._whole_file import whole_file
 from napari_segnext.errors import PromptError, PromptsFileError
 from napari_segnext.prompts.json_values import JsonReader, pretty_json
 from napari_segnext.prompts.prompt import Box, Click, MaskPrompt, Polygon, Prompt, Scribble
@@ -170,17 +170,10 @@ def write_prompts_file(path: Path | str, file: PromptsFile) -> None:
     """
     data = prompts_file_to_json(file)
     prompts_file_from_json(data)
-    path = Path(path).resolve()
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
+    text = pretty_json(data, keeps_on_one_line=_is_prompt) + "\n"
+    with whole_file(path) as unfinished:
         # A file name that is no text (a lone surrogate) becomes the JSON escape that reads it back.
-        with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
-            stream.write(pretty_json(data, keeps_on_one_line=_is_prompt) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        unfinished.write_bytes(text.encode("utf-8", errors="backslashreplace"))
 
 
 def prompts_file_to_json(file: PromptsFile) -> dict[str, Any]:

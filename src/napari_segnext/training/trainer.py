@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from napari_segnext._whole_file import whole_file
 from napari_segnext.errors import CheckpointError, ConfigError
 from napari_segnext.models.config import HybridConfig
 from napari_segnext.models.segnext import SegNext
@@ -151,9 +151,8 @@ class Trainer:
             "average": self._average,
             "optimiser": self._optimiser.state_dict(),
         }
-        unfinished = self.checkpoint_path.with_suffix(".unfinished")
-        torch.save(state, unfinished)
-        os.replace(unfinished, self.checkpoint_path)
+        with whole_file(self.checkpoint_path) as unfinished:
+            torch.save(state, unfinished)
 
     def export(self) -> Path:
         """Write the averaged weights (fp16) with what is needed to make them again; returns the file."""

@@ -6,17 +6,16 @@ Parameters are stored as float16 (or float32) and come back as float32. No code 
 from __future__ import annotations
 
 import json
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_segnext._whole_file import whole_file
 from napari_segnext.errors import CheckpointError, ConfigError
 from napari_segnext.models.config import SegNextConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -100,7 +99,8 @@ def write_weights(
         "config": json.dumps(header.config.to_dict()),
         "provenance": json.dumps(header.provenance),
     }
-    with replaced_at_once(path) as unfinished:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as unfinished:
         save_file(stored, unfinished, metadata)
     return path
 
@@ -207,22 +207,6 @@ def check_plausible(path: Path | str, config: SegNextConfig, n_tensors: int) -> 
             f"its configuration does not fit its {n_tensors} tensors: {config}",
             "The file is damaged or was tampered with: download or import it again.",
         )
-
-
-@contextmanager
-def replaced_at_once(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it takes the place of `path` once it is whole, or is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield unfinished
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        # safetensors makes files that nobody else may read
-        unfinished.chmod(0o644)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _check_kind(path: Path | str, metadata: Mapping[str, str]) -> None:

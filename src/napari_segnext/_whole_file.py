@@ -1,0 +1,40 @@
+"""Files that are never seen half written."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def whole_file(path: Path | str) -> Iterator[Path]:
+    """A name beside `path` to write to; it takes the place of `path` once it is whole, or is removed.
+
+    If the block raises, or the process is killed, the old file stays as it was.
+
+    Parameters
+    ----------
+    path
+        File to make or replace; its folder exists.
+
+    Yields
+    ------
+    Path
+        Where to write, in the same folder.
+    """
+    path = Path(path).resolve()
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield unfinished
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        # safetensors and torch make files that nobody else may read
+        unfinished.chmod(0o644)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
