@@ -493,9 +493,22 @@ class TestLateAnswers:
         assert slow_annotator.mask is None
         assert slow_annotator.has_given_up
         assert len(slow_annotator.layers.points.data) == 1
+        assert "Stopped" in slow_annotator.notice
         slow_annotator.compute()
         executor.finish_all()
         assert slow_annotator.mask.sum() == DISK
+        assert slow_annotator.notice == ""
+
+    def test_another_click_goes_on_after_stop(self, slow_annotator, executor):
+        slow_annotator.layers.points.add((5, 5))
+        executor.do_calls()
+        slow_annotator.stop()
+        executor.finish_all()
+        slow_annotator.layers.points.add((20, 20))
+        executor.do_calls()
+        assert slow_annotator.notice == ""
+        executor.finish_all()
+        assert slow_annotator.mask.sum() == 2 * DISK
 
     def test_error_of_the_model_is_told_and_the_next_click_works(
         self, slow_annotator, executor, fake_model, monkeypatch

@@ -289,6 +289,11 @@ class TestPlaces:
         scene.viewer.dims.ndisplay = 3
         scene.settle()
         assert "2D" in scene.status
+        scene.viewer.dims.ndisplay = 2
+        scene.viewer.reset_view()
+        scene.hand.click((20, 30))
+        scene.settle()
+        assert "1 prompt" in scene.status
 
     def test_layers_of_the_user_are_adopted(self, make_scene):
         scene = make_scene()
@@ -468,6 +473,7 @@ class TestWorking:
         scene.settle()
         assert scene.annotator.mask is not None
         assert scene.widget._stop_button.text() == "Stop"
+        assert "1 prompt" in scene.status
 
     def test_loading_can_be_stopped(self, make_scene, gated_model, qtbot):
         scene = make_scene()

@@ -320,11 +320,6 @@ class Annotator:
         if self._asker.stop():
             self._notice("Stopped. Change a prompt, or press Compute, to go on.")
 
-    def abandon(self) -> None:
-        """Compute and tell nothing any more, without touching the viewer, which may be gone."""
-        self._is_closed = True
-        self._asker.close()
-
     def close(self, reason: str = "") -> None:
         """End the annotation: keys, callbacks and preview are removed; prompts and accepted objects stay."""
         if self._is_closed:
@@ -361,10 +356,10 @@ class Annotator:
         is_first = frame.shown not in self._slices
         state = self._slices.setdefault(frame.shown, SliceState())
         state.take_in(reading, is_first=is_first)
-        if reading.problems != state.problems:
-            state.problems = reading.problems
-            self._notice(" ".join(reading.problems))
         self._ask(frame.shown, state)
+        notice = " ".join(reading.problems)
+        if notice != self._last_notice and not self._asker.has_given_up:
+            self._notice(notice)
         self.history_changed.emit()
 
     def _follow(self, frame: SliceFrame, state: SliceState) -> None:
@@ -477,13 +472,10 @@ class Annotator:
             yield emitter.data, self._on_drawn
             yield emitter.features, self._on_drawn
         strokes = layers.scribbles.events
-        for emitter, callback in (
-            (strokes.paint, self._on_painted),
-            (strokes.labels_update, self._on_pixels),
-            (strokes.data, self._on_drawn),
-            (strokes.set_data, self._on_drawn),
-        ):
-            yield emitter, callback
+        yield strokes.paint, self._on_painted
+        yield strokes.labels_update, self._on_pixels
+        yield strokes.data, self._on_drawn
+        yield strokes.set_data, self._on_drawn
         for name in ("current_step", "order", "ndisplay"):
             yield getattr(viewer.dims.events, name), self._on_drawn
         yield layers.image.events.data, self._on_image_data

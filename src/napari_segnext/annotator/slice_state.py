@@ -32,15 +32,12 @@ class SliceState:
         Edits of this slice.
     answer
         The newest answer that was shown.
-    problems
-        What the user was told about marks that cannot be used.
     """
 
     prompts: tuple[Prompt, ...] = ()
     marks: dict[Prompt, Mark] = field(default_factory=dict)
     history: History = field(default_factory=History)
     answer: Answer | None = None
-    problems: tuple[str, ...] = ()
 
     @property
     def is_answered(self) -> bool:

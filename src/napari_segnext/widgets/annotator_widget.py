@@ -184,7 +184,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         annotator.history_changed.connect(self._update_controls)
         annotator.sign_changed.connect(self._on_sign_changed)
         annotator.accepted.connect(self._on_accepted)
-        annotator.noticed.connect(self._tell)
+        annotator.noticed.connect(self._on_noticed)
         annotator.failed.connect(self._show_error)
         annotator.closed.connect(self._on_closed)
 
@@ -208,6 +208,12 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
             then = f"{key_label('accept')} accepts the object." if n_pixels else "Click on the object."
             self._tell(f"{n_prompts} prompt{plural}, {n_pixels} pixels. {then}")
         self._update_controls()
+
+    def _on_noticed(self, text: str) -> None:
+        if text:
+            self._tell(text)
+        else:
+            self._on_mask_changed()
 
     def _on_accepted(self, label: int) -> None:
         self._tell(f"Object {label} accepted. Click on the next one.")
