@@ -30,6 +30,7 @@ class TestList:
 class TestInfo:
     def test_of_a_model_to_download_has_licence_and_citation(self, cli: Cli) -> None:
         said = cli("models", "info", "segnext-vitb-sax2-hq").stdout
+        assert "https://drive.google.com/" in said
         assert "CC BY-NC 4.0" in said and "arXiv:2404.00741" in said and "455.2 MB" in said
 
     def test_of_an_imported_model_has_hash_and_card(self, cli: Cli, tiny_model: Path) -> None:

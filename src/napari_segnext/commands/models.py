@@ -30,7 +30,9 @@ def info(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the m
     """Tell all about one model: licence, citation, where it lies, model card."""
     from napari_segnext.weights import model_info
     from napari_segnext.weights.load import sha256_of
+    from napari_segnext.weights.registry import find_entry
 
+    entry = find_entry(name)
     found = model_info(name)
     lines = {
         "name": found.name,
@@ -40,6 +42,7 @@ def info(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the m
         "size": f"{found.n_bytes / 1e6:.1f} MB" if found.n_bytes else "",
         "licence": found.licence,
         "citation": found.citation,
+        "address": entry.page if entry is not None else "",
     }
     card = ""
     if found.is_ready and found.path.is_file():
@@ -49,7 +52,7 @@ def info(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the m
             "network": str(header.config),
             "licence": header.licence or found.licence,
         }
-        lines |= {key: str(value) for key, value in header.provenance.items() if key.startswith(("source", "assumed"))}
+        lines |= {key: str(value) for key, value in header.provenance.items() if not isinstance(value, dict)}
         card = header.card
     for key, value in lines.items():
         if value:
