@@ -1,11 +1,11 @@
 """The world of the tests: an 8 × 8 image with one disk, and a model that answers disks.
 
-    . . . . . . . .
-    . . . # # . . .
-    . . # # # # . .
-    . . # # # # . .
-    . . . # # . . .
-    . . . . . . . .
+. . . . . . . .
+. . . # # . . .
+. . # # # # . .
+. . # # # # . .
+. . . # # . . .
+. . . . . . . .
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
+from napari_segnext.session import EmbeddingCache
 
 SHARED = Path(os.environ.get("NAPARI_SEGNEXT_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -59,6 +60,12 @@ class FakeModel:
                 if sign:
                     logits[b][(r - row) ** 2 + (c - column) ** 2 <= 4] = 4.0 * sign
         return logits
+
+
+@pytest.fixture(autouse=True)
+def own_embeddings(monkeypatch) -> None:
+    """Every test begins with an empty cache of image embeddings."""
+    monkeypatch.setattr("napari_segnext.session.session._SHARED_CACHE", EmbeddingCache())
 
 
 @pytest.fixture

@@ -167,6 +167,37 @@ def test_two_models_do_not_share_an_embedding(disk_image):
     assert (one.n_encoded, other.n_encoded) == (1, 1)
 
 
+def test_unsaved_model_never_gets_the_embedding_of_one_that_is_gone(disk_image):
+    cache = EmbeddingCache()
+    for _ in range(20):
+        model = FakeModel()
+        Session(model, disk_image, cache=cache)
+        assert model.n_encoded == 1
+        del model
+
+
+def test_timeline_is_bounded_in_bytes_and_keeps_the_current_answer(fake_model, monkeypatch):
+    monkeypatch.setattr("napari_segnext.session.session.MAX_UNDO_BYTES", 4 * 64 * 5)
+    session = Session(fake_model, np.zeros((8, 8), np.uint8), cache=EmbeddingCache())
+    for number in range(8):
+        session.reset()
+        session.add(Click(number, number))
+    n_undone = 0
+    while session.can_undo:
+        session.undo()
+        n_undone += 1
+    assert 2 <= n_undone <= 10
+    while session.can_redo:
+        session.redo()
+    assert session.prompts == Prompts((Click(7, 7),))
+
+
+def test_zoom_is_refused_in_words_until_it_is_there(fake_model, disk_image):
+    Session(fake_model, disk_image, zoom=False)
+    with pytest.raises(NotImplementedError, match="Crop the image"):
+        Session(fake_model, disk_image, zoom=True)
+
+
 def test_cache_drops_the_least_recently_used(fake_model):
     cache = EmbeddingCache(max_entries=2)
     images = [np.full((4, 4), value, np.uint8) for value in (1, 2, 3)]

@@ -95,7 +95,7 @@ def show_in(viewer: Any, scene: "Scene", model: str, device: str) -> Any:
         [(click.row, click.column) for click in clicks],
         name="SegNext clicks",
         features={"is_positive": [click.is_positive for click in clicks]},
-        metadata={"napari-segnext": "clicks"},
+        metadata={"napari-segnext": {"role": "clicks", "image": scene.name}},
         size=max(4, min(scene.image.shape[:2]) / 40),
     )
     widget = AnnotatorWidget(

@@ -17,7 +17,7 @@ def predict(
         Path, typer.Argument(metavar="IMAGE", help="PNG, JPEG, BMP or TIFF; one image.", show_default=False)
     ],
     prompts: Annotated[
-        Path, typer.Option("--prompts", "-p", help="Prompts file (JSON), as the plugin writes it.", show_default=False)
+        Path, typer.Option("--prompts", "-p", help="Prompts file (JSON), see docs/how_to/command_line.md.", show_default=False)
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Label image to write: .png or .tif.", show_default=False)
@@ -36,7 +36,7 @@ def predict(
 ) -> None:
     """Predict the objects of a prompts file on one image and write them as one label image.
 
-    Each object's pixels get its label; where objects overlap, the later one wins.
+    Each object's pixels get its label; where objects overlap, the earlier one keeps its pixels.
     """
     from napari_segnext.io import read_image, require_label_suffix, write_labels
     from napari_segnext.prompts.prompts_file import read_prompts_file
@@ -127,5 +127,6 @@ def _labels(session: Any, said: "PromptsFile") -> Any:
         for prompt in item.prompts_on():
             session.add(prompt)
         if session.prediction is not None:
-            labels[session.prediction.mask] = item.label
+            # as in the annotator, accepted objects are never overwritten
+            labels[session.prediction.mask & (labels == 0)] = item.label
     return labels

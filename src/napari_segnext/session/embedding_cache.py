@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
+import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
+
+_TOKENS: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
+_TOKEN_NUMBERS = itertools.count()
 
 CacheKey = tuple[str, str]
 """(key of the model, hash of the preprocessed image)."""
@@ -79,8 +84,14 @@ class EmbeddingCache:
 
 def cache_key(model: InteractiveModel, rgb: NDArray[np.float32]) -> CacheKey:
     """Key of a preprocessed image under a model; a model that was never saved is told apart by its object."""
-    identity = model.identity
-    model_key = f"{identity.sha256 or f'object-{id(model)}'}@{model.device}"
+    model_key = f"{model.identity.sha256 or _token_of(model)}@{model.device}"
     digest = hashlib.sha256(repr(rgb.shape).encode())
     digest.update(np.ascontiguousarray(rgb).tobytes())
     return model_key, digest.hexdigest()
+
+
+def _token_of(model: InteractiveModel) -> str:
+    """A name for a model object that no other one gets, not even after its end (unlike `id`)."""
+    if model not in _TOKENS:
+        _TOKENS[model] = f"unsaved-{next(_TOKEN_NUMBERS)}"
+    return _TOKENS[model]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from napari_segnext.session.preprocess import ContrastLimits
 
 MAX_UNDO_STEPS = 100
+MAX_UNDO_BYTES = 256_000_000
+"""Of the probabilities that the timeline of one session keeps; the oldest edits go first, the current one stays."""
 
 _SHARED_CACHE = EmbeddingCache()
 
@@ -64,6 +66,8 @@ class Session:
         other dtypes are stretched between percentiles.
     threshold
         Probability above which a pixel belongs to the mask.
+    zoom
+        False predicts on the whole image, which is all that this version can do.
     cache
         Where embeddings are kept; by default one cache shared by all sessions.
 
@@ -85,8 +89,14 @@ class Session:
         *,
         contrast_limits: ContrastLimits | None = None,
         threshold: float = DEFAULT_THRESHOLD,
+        zoom: bool = False,
         cache: EmbeddingCache | None = None,
     ) -> None:
+        if zoom:
+            raise NotImplementedError(
+                "zoom=True, prediction on a window about the object, is not there yet; expected zoom=False. "
+                "Crop the image to the object and its surroundings instead."
+            )
         if not 0 < threshold < 1:
             raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
         self._model = model
@@ -231,12 +241,21 @@ class Session:
 
     def _remember(self, steps: tuple[Step, ...]) -> None:
         """Append to the timeline, dropping what was undone and what is too old."""
-        self._timeline = [*self._timeline[: self._now + 1], steps][-(MAX_UNDO_STEPS + 1) :]
-        self._now = len(self._timeline) - 1
+        timeline = [*self._timeline[: self._now + 1], steps][-(MAX_UNDO_STEPS + 1) :]
+        while len(timeline) > 1 and _n_bytes(timeline) > MAX_UNDO_BYTES:
+            timeline = timeline[1:]
+        self._timeline = timeline
+        self._now = len(timeline) - 1
 
 
 class PredictionCancelled(Exception):
     """A replay was given up because its result is no longer wanted."""
+
+
+def _n_bytes(timeline: list[tuple[Step, ...]]) -> int:
+    """Size of all probabilities of a timeline, each counted once."""
+    predictions = {id(step.prediction): step.prediction for steps in timeline for step in steps}
+    return sum(prediction.probability.nbytes for prediction in predictions.values())
 
 
 def _encode(model: InteractiveModel, rgb: NDArray[np.float32]) -> ImageEmbedding:
