@@ -74,7 +74,7 @@ def _open(scene: "Scene", model: str, device: str) -> None:
         import napari
 
         viewer = napari.Viewer(title="napari-segnext demo")
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # qtpy's own error is a RuntimeError
         raise CommandError(
             f"napari or Qt cannot be imported ({error}); expected both. "
             f"Install them with: pip install 'napari-segnext[all]'. {_WITHOUT_A_SCREEN}"

@@ -17,7 +17,7 @@ def predict(
         Path, typer.Argument(metavar="IMAGE", help="PNG, JPEG, BMP or TIFF; one image.", show_default=False)
     ],
     prompts: Annotated[
-        Path, typer.Option("--prompts", "-p", help="Prompts file (JSON), see docs/how_to/command_line.md.", show_default=False)
+        Path, typer.Option("--prompts", "-p", help="Prompts file (JSON), as the demo writes one.", show_default=False)
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Label image to write: .png or .tif.", show_default=False)
