@@ -72,6 +72,7 @@ def _open(scene: "Scene", model: str, device: str) -> None:
     find_device(device)
     try:
         import napari
+        import qtpy.QtWidgets  # without its libraries napari would open no window, and say nothing
 
         viewer = napari.Viewer(title="napari-segnext demo")
     except (ImportError, RuntimeError) as error:  # qtpy's own error is a RuntimeError
