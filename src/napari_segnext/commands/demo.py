@@ -1,5 +1,6 @@
 """`demo`: a first look, in napari or written to a folder."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -72,7 +73,8 @@ def _open(scene: "Scene", model: str, device: str) -> None:
     find_device(device)
     try:
         import napari
-        import qtpy.QtWidgets  # without its libraries napari would open no window, and say nothing
+
+        importlib.import_module("qtpy.QtWidgets")  # without its libraries napari would open no window, and say nothing
 
         viewer = napari.Viewer(title="napari-segnext demo")
     except (ImportError, RuntimeError) as error:  # qtpy's own error is a RuntimeError
