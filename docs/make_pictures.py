@@ -14,7 +14,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 FOLDER = Path(__file__).parent / "images"
-COINS_YX = ((150, 60), (150, 110), (150, 170), (150, 230))
+COINS_YX = ((124, 45), (126, 103), (127, 154), (122, 206))
 """Clicked one after another, each accepted but the last."""
 
 
