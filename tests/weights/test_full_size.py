@@ -1,4 +1,4 @@
-"""A checkpoint of the published size, ViT-B at 1024 × 1024 with SA×2, from file to mask. Random weights; 30 s and 2 GB."""
+"""A checkpoint of the published size, ViT-B at 1024 × 1024 with SA×2, from file to mask; random weights."""
 
 from __future__ import annotations
 
