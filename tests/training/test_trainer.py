@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from napari_segnext.training.samples import SampleDataset, collate
 from napari_segnext.training.sources import find_sources
 from napari_segnext.training.trainer import learning_rate
 from napari_segnext.weights import load_model, read_weights_header
+from tests.training.conftest import CONFIG
+
+NO_PROMPTS = "[prompts]\nclick = 0\nbox = 0\npolygon = 0\nscribble = 0\nmask = 0\n"
 
 
 def config_in(folder, **replaced):
@@ -37,6 +41,7 @@ def test_run_goes_through_all_stages_and_exports_weights_with_their_history(run_
     steps, trainer = weights_after(config)
     assert steps == [1, 2, 3, 4, 5]
     header = read_weights_header(trainer.weights_path)
+    assert "history" not in header.provenance
     assert header.provenance["training"]["seed"] == 3
     assert len(header.provenance["data_sha256"]) == 64
     assert header.provenance["git_revision"]
@@ -77,11 +82,15 @@ for progress in Trainer(read_training_config({str(run_folder / "config.toml")!r}
 """
     process = subprocess.Popen([sys.executable, "-c", code])
     log = run_folder / "run/log.jsonl"
-    while not (log.exists() and log.read_text().count("\n") >= 4):
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
+    deadline = time.monotonic() + 120
+    try:
+        while not (log.exists() and log.read_text().count("\n") >= 4):
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "no 4 steps in 120 s"
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
     assert Trainer(read_training_config(run_folder / "config.toml")).step >= 3
 
 
@@ -142,8 +151,29 @@ def test_learning_rate_warms_up_and_falls_to_nothing(run_folder):
         ("n_warmup_steps = 2", "schedule = 'zigzag'", "expected 'cosine' or 'step'"),
         ("crop_px = 32", "crop_px = 33", "multiple of 16"),
         ("seed = 3", "seed = ", "is not TOML"),
+        ("[[stages]]\nn_steps = 3", "[[stages]]\nn_steps = 0", "n_steps of stage 1 is 0; expected at least 1"),
+        ("n_steps = 2\ncrop_px = 48", "n_steps = 2\nn_objects = 0\ncrop_px = 48", "n_objects of stage 2 is 0"),
+        ("crop_px = 32\nbatch_size = 2", "crop_px = 32\nbatch_size = -1", "batch_size of stage 1 is -1"),
+        ("[optimiser]", "[data.domain_weights]\nem = -1.0\n[optimiser]", "em is -1.0; expected a number of at least 0"),
+        ("[optimiser]", "[data.domain_weights]\nem = 'much'\n[optimiser]", "em is 'much'; expected a number"),
+        ("[optimiser]", "[prompts]\nbox = -0.1\n[optimiser]", "box is -0.1; expected a number of at least 0"),
+        ("[optimiser]", NO_PROMPTS + "[optimiser]", "all of click, box.* are 0; expected a sum above 0"),
     ],
-    ids=["unknown entry", "wrong kind", "unknown encoder", "unknown schedule", "odd crop", "broken file"],
+    ids=[
+        "unknown entry",
+        "wrong kind",
+        "unknown encoder",
+        "unknown schedule",
+        "odd crop",
+        "broken file",
+        "no steps",
+        "no objects",
+        "negative batch size",
+        "negative weight",
+        "weight in words",
+        "negative chance",
+        "no chance",
+    ],
 )
 def test_mistakes_in_the_config_are_named(run_folder, old, new, words):
     with pytest.raises(ConfigError, match=words):
@@ -153,7 +183,7 @@ def test_mistakes_in_the_config_are_named(run_folder, old, new, words):
 def test_checkpoint_of_another_model_is_refused_not_overwritten(run_folder):
     weights_after(read_training_config(run_folder / "config.toml"))
     before = (run_folder / "run/checkpoint.pt").read_bytes()
-    with pytest.raises(ConfigError, match="another \\[model\\]"):
+    with pytest.raises(ConfigError, match=r"model\.encoder\.width = 16 \(now 32\)"):
         Trainer(config_in(run_folder, width=("width = 16", "width = 32")))
     assert (run_folder / "run/checkpoint.pt").read_bytes() == before
 
@@ -163,3 +193,40 @@ def test_broken_checkpoint_is_refused_in_words(run_folder):
     (run_folder / "run/checkpoint.pt").write_bytes(b"nonsense")
     with pytest.raises(CheckpointError, match="Delete it to start anew"):
         Trainer(read_training_config(run_folder / "config.toml"))
+
+
+def test_domains_that_are_all_left_out_are_refused(run_folder):
+    config = read_training_config(run_folder / "config.toml")
+    weights = {source.group: 0.0 for source in find_sources(config.data.roots)}
+    config = replace(config, data=replace(config.data, domain_weights={**weights, "elsewhere": 1.0}))
+    with pytest.raises(ConfigError, match="are 0; expected a sum above 0"):
+        Trainer(config)
+
+
+@pytest.mark.parametrize("stages", ["stages = 3", "[stages]\nn_steps = 3"])
+def test_stages_that_are_no_list_of_tables_are_refused(run_folder, stages):
+    text, _ = CONFIG.split("[[stages]]", 1)
+    top, tables = text.split("[model]", 1)
+    whole = f"{top}[model]{tables}{stages}" if stages.startswith("[") else f"{top}{stages}\n[model]{tables}"
+    (run_folder / "config.toml").write_text(whole)
+    with pytest.raises(ConfigError, match="expected a list of tables"):
+        read_training_config(run_folder / "config.toml")
+
+
+def test_initial_weights_of_another_size_are_refused_in_words(run_folder):
+    weights_after(read_training_config(run_folder / "config.toml"))
+    config = config_in(
+        run_folder,
+        output=('output = "run"', 'output = "second"\ninitial_weights = "run/thimble.safetensors"'),
+        width=("width = 16", "width = 32"),
+    )
+    with pytest.raises(ConfigError, match=r"of another size: \d+ tensors differ, such as .*; expected"):
+        Trainer(config)
+
+
+def test_provenance_holds_no_local_folders(run_folder):
+    _, trainer = weights_after(read_training_config(run_folder / "config.toml"))
+    provenance = read_weights_header(trainer.weights_path).provenance
+    assert str(run_folder) not in json.dumps(provenance)
+    assert provenance["training"]["output"] == "run"
+    assert provenance["training"]["data"]["roots"] == ["images_and_labels"]

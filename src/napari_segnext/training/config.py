@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import os
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_segnext.errors import ConfigError
 from napari_segnext.models.config import SegNextConfig
-from napari_segnext.training.prompt_simulation import PromptMix
+from napari_segnext.training.prompt_simulation import FIRST_PROMPTS, PromptMix
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +171,7 @@ class TrainingConfig:
         return sum(stage.n_steps for stage in self.stages)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready dictionary, stored with the weights."""
+        """JSON-ready dictionary, stored in checkpoints."""
         return {**asdict(self), "model": self.model.to_dict()}
 
 
@@ -196,6 +201,61 @@ def read_training_config(path: Path | str) -> TrainingConfig:
     return _config_from_dict(values, path)
 
 
+def require_sound(config: TrainingConfig, domains: Collection[str]) -> None:
+    """Check what would break a run later, or never let it end.
+
+    Parameters
+    ----------
+    config
+        The run.
+    domains
+        Those of the images that were found.
+
+    Raises
+    ------
+    ConfigError
+        If a number of a stage is below 1, or chances are negative or have no sum above 0.
+    """
+    for number, stage in enumerate(config.stages, start=1):
+        for entry in ("n_steps", "crop_px", "batch_size", "n_objects"):
+            if getattr(stage, entry) < 1:
+                raise ConfigError(
+                    f"{entry} of stage {number} is {getattr(stage, entry)}; expected at least 1. "
+                    "Correct it, or remove the stage."
+                )
+    if not domains:
+        raise ConfigError(f"there are no images in {list(config.data.roots)}; expected at least one. Correct roots.")
+    weights = config.data.domain_weights
+    chances = {domain: weights.get(domain, 1.0) for domain in domains}
+    _require_chances({**weights, **chances}, sorted(domains), "[data.domain_weights]")
+    _require_chances({kind: getattr(config.prompts, kind) for kind in FIRST_PROMPTS}, FIRST_PROMPTS, "[prompts]")
+
+
+def without_local_folders(values: dict[str, Any]) -> dict[str, Any]:
+    """`TrainingConfig.to_dict` with the last names of files and folders only, which are the same on all machines."""
+    return {
+        **values,
+        "output": _last_name(values["output"]),
+        "initial_weights": _last_name(values["initial_weights"]),
+        "data": {**values["data"], "roots": [_last_name(root) for root in values["data"]["roots"]]},
+        "validation": {**values["validation"], "root": _last_name(values["validation"]["root"])},
+    }
+
+
+def _last_name(path: str) -> str:
+    return Path(os.path.normpath(path)).name if path else ""
+
+
+def _require_chances(chances: Mapping[str, Any], drawn: Collection[str], where: str) -> None:
+    """None is negative, and not all of those that are `drawn` from are 0."""
+    for name, chance in chances.items():
+        is_number = isinstance(chance, int | float) and not isinstance(chance, bool)
+        if not is_number or not math.isfinite(chance) or chance < 0:
+            raise ConfigError(f"{where}: {name} is {chance!r}; expected a number of at least 0. Correct it.")
+    if not any(chances[name] > 0 for name in drawn):
+        raise ConfigError(f"{where}: all of {', '.join(drawn)} are 0; expected a sum above 0. Raise one of them.")
+
+
 def _config_from_dict(values: dict[str, Any], path: Path) -> TrainingConfig:
     values = dict(values)
     sections = {
@@ -211,7 +271,10 @@ def _config_from_dict(values: dict[str, Any], path: Path) -> TrainingConfig:
     model = values.pop("model", {})
     model = {"fusion": {}, "decoder": {}, **model} if isinstance(model, dict) else {}
     built["model"] = SegNextConfig.from_dict(model)
-    built["stages"] = tuple(_built(StageConfig, stage, f"{path}: [[stages]]") for stage in values.pop("stages", []))
+    stages = values.pop("stages", [])
+    if not isinstance(stages, list):
+        raise ConfigError(f"{path}: stages is {stages!r}; expected a list of tables. Begin each with [[stages]].")
+    built["stages"] = tuple(_built(StageConfig, stage, f"{path}: [[stages]]") for stage in stages)
     config: TrainingConfig = _built(TrainingConfig, {**values, **built}, str(path))
     if not config.stages:
         raise ConfigError(f"{path} has no [[stages]]; expected at least one with n_steps, crop_px and batch_size.")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from napari_segnext._types import Mask, Probability
 
+FIRST_PROMPTS = ("click", "box", "polygon", "scribble", "mask")
+
 
 @dataclass(frozen=True, slots=True)
 class PromptMix:
@@ -75,9 +77,8 @@ def simulate_start(rng: Generator, truth: Mask, mix: PromptMix) -> SimulatedStar
     mix
         Chances.
     """
-    kinds = ("click", "box", "polygon", "scribble", "mask")
-    chances = np.array([getattr(mix, kind) for kind in kinds], dtype=float)
-    kind = rng.choice(kinds, p=chances / chances.sum())
+    chances = np.array([getattr(mix, kind) for kind in FIRST_PROMPTS], dtype=float)
+    kind = rng.choice(FIRST_PROMPTS, p=chances / chances.sum())
     previous_mask = np.zeros(truth.shape, np.float32)
     prompts: list[Prompt] = []
     match kind:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from scipy import ndimage
 from torch.utils.data import Dataset, Sampler
 
+from napari_segnext.errors import ConfigError
 from napari_segnext.session.preprocess import image_to_rgb
 from napari_segnext.training.augment import Extent, random_crop_matrix, random_look, warp
 from napari_segnext.training.prompt_simulation import simulate_start
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 MIN_CROPPED_OBJECT_PX = 16
 MAX_START_CLICKS = 96
-_N_CACHED_IMAGES = 4000
+MAX_DRAWS = 1000
+_CACHED_BYTES_PER_PROCESS = 3_000_000_000
+_BYTES_PER_OBJECT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,13 @@ class SampleDataset(Dataset[TrainingSample]):
         Crop size and number of objects.
     click_spacing_px
         Distance of scribble clicks, in pixels of the crop: the radius of a disk.
+
+    Raises
+    ------
+    ConfigError
+        On reading a sample, if hardly any object is large enough.
+    ValueError
+        On reading a sample, if an image and its labels differ in size.
     """
 
     def __init__(
@@ -86,16 +96,22 @@ class SampleDataset(Dataset[TrainingSample]):
 
     def __getitem__(self, index: int) -> TrainingSample:
         rng = np.random.default_rng((self._config.seed, index))
-        while True:
+        for _ in range(MAX_DRAWS):
             sample = self._drawn(rng)
             if sample is not None:
                 return sample
+        n_images = sum(len(sources) for sources in self._by_domain.values())
+        raise ConfigError(
+            f"sample {index} found no object in {MAX_DRAWS} draws from {n_images} images; expected objects of at least "
+            f"{self._config.data.min_object_px} pixels (min_object_px) that keep {MIN_CROPPED_OBJECT_PX} in a crop of "
+            f"{self._stage.crop_px} × {self._stage.crop_px}. Check the labels, or lower min_object_px."
+        )
 
     def _drawn(self, rng: Generator) -> TrainingSample | None:
         """A sample, or None if the choice left no object in the crop."""
         domain = rng.choice(list(self._by_domain), p=self._domain_chances)
         source = self._by_domain[domain][rng.integers(len(self._by_domain[domain]))]
-        pixels = _read(source, self._config.data.min_object_px)
+        pixels = _cache.read(source, self._config.data.min_object_px)
         if not pixels.objects:
             return None
         label = list(pixels.objects)[rng.integers(len(pixels.objects))]
@@ -165,11 +181,51 @@ class _Pixels:
     labels: NDArray[Any]
     objects: dict[int, Extent]
 
+    @property
+    def n_bytes(self) -> int:
+        return self.rgb.nbytes + self.labels.nbytes + _BYTES_PER_OBJECT * len(self.objects)
 
-@lru_cache(maxsize=_N_CACHED_IMAGES)
+
+class _PixelCache:
+    """Images read last, of so many bytes together; larger ones are not kept.
+
+    Parameters
+    ----------
+    max_bytes
+        Of all images in it.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._n_bytes = 0
+        self._kept: OrderedDict[tuple[ImageSample, int], _Pixels] = OrderedDict()
+
+    def read(self, source: ImageSample, min_object_px: int) -> _Pixels:
+        """An image from memory or, if it is not there, from its file."""
+        key = (source, min_object_px)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        pixels = _read(source, min_object_px)
+        if pixels.n_bytes <= self._max_bytes:
+            self._keep(key, pixels)
+        return pixels
+
+    def _keep(self, key: tuple[ImageSample, int], pixels: _Pixels) -> None:
+        self._kept[key] = pixels
+        self._n_bytes += pixels.n_bytes
+        while self._n_bytes > self._max_bytes:
+            _, dropped = self._kept.popitem(last=False)
+            self._n_bytes -= dropped.n_bytes
+
+
+_cache = _PixelCache(_CACHED_BYTES_PER_PROCESS)
+
+
 def _read(source: ImageSample, min_object_px: int) -> _Pixels:
-    rgb = np.round(image_to_rgb(source.read_image()) * 255).astype(np.uint8).transpose(2, 0, 1)
-    labels = np.maximum(source.read_labels(), 0).astype(np.int32)
+    loaded = source.read()
+    rgb = np.round(image_to_rgb(loaded.image) * 255).astype(np.uint8).transpose(2, 0, 1)
+    labels = np.maximum(loaded.labels, 0).astype(np.int32)
     areas = np.bincount(labels.ravel())
     objects = {
         label: Extent(where[0].start, where[1].start, where[0].stop, where[1].stop)

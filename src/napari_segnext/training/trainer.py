@@ -20,8 +20,10 @@ from napari_segnext._whole_file import whole_file
 from napari_segnext.errors import CheckpointError, ConfigError
 from napari_segnext.models.config import HybridConfig
 from napari_segnext.models.segnext import SegNext
+from napari_segnext.training.config import require_sound, without_local_folders
 from napari_segnext.training.losses import compute_loss
 from napari_segnext.training.prompt_simulation import simulate_correction
+from napari_segnext.training.resuming import cut_log, has_new_stages, remove_leftovers
 from napari_segnext.training.samples import ConsecutiveSampler, SampleDataset, TrainingSample, collate
 from napari_segnext.training.sources import find_sources, hash_of_sources
 from napari_segnext.training.validation import validate
@@ -68,7 +70,8 @@ class Trainer:
     """One training run, from its config to its weights.
 
     Everything that a run needs to go on lies in the folder `output`: `checkpoint.pt`, replaced as a whole every few
-    steps, and `log.jsonl`. A `Trainer` made with the same config goes on from there.
+    steps, and `log.jsonl`. A `Trainer` made with the same config goes on from there. Stages may have other lengths
+    then, if they are not yet over; that is logged, and stored with the weights.
 
     Parameters
     ----------
@@ -87,14 +90,16 @@ class Trainer:
         self.config = config
         self.device = torch.device(device)
         self._output = Path(config.output)
-        self._output.mkdir(parents=True, exist_ok=True)
         self._sources = find_sources(config.data.roots)
+        require_sound(config, {source.group for source in self._sources})
         _require_fitting_crops(config)
+        self._output.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.model = SegNext(config.model).to(self.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.initial_weights:
-            self.model.load_state_dict(_initial_state(config.initial_weights))
+        is_begun = self.checkpoint_path.exists()
+        if config.initial_weights and not is_begun:
+            self.model.load_state_dict(_initial_state(config.initial_weights, self.model))
         self._average = {key: value.clone() for key, value in self.model.state_dict().items()}
         self._optimiser = torch.optim.AdamW(
             _parameter_groups(self.model, config.optimiser.weight_decay),
@@ -103,7 +108,8 @@ class Trainer:
         )
         self.step = 0
         self._iou = 0.0
-        if self.checkpoint_path.exists():
+        self._history: list[dict[str, Any]] = []
+        if is_begun:
             self._resume()
 
     @property
@@ -143,7 +149,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint; a kill at any moment leaves the old one or the new one, whole."""
-        state = {
+        state: dict[str, Any] = {
             "step": self.step,
             "iou": self._iou,
             "config": json.dumps(self.config.to_dict(), sort_keys=True),
@@ -151,19 +157,27 @@ class Trainer:
             "average": self._average,
             "optimiser": self._optimiser.state_dict(),
         }
+        if self._history:
+            state["history"] = self._history
         with whole_file(self.checkpoint_path) as unfinished:
             torch.save(state, unfinished)
 
     def export(self) -> Path:
-        """Write the averaged weights (fp16) with what is needed to make them again; returns the file."""
+        """Write the averaged weights (fp16) with what is needed to make them again; returns the file.
+
+        If stages were given other lengths on the way, `history` in the provenance says which ones held from which
+        step on. Of folders only the last names are stored.
+        """
         provenance = {
-            "training": self.config.to_dict(),
+            "training": without_local_folders(self.config.to_dict()),
             "step": self.step,
             "data_sha256": hash_of_sources(self._sources),
             "n_images": len(self._sources),
             "git_revision": _git_revision(),
             "torch": torch.__version__,
         }
+        if self._history:
+            provenance["history"] = self._history
         header = WeightsHeader(
             self.config.name,
             self.config.model,
@@ -290,17 +304,30 @@ class Trainer:
             raise CheckpointError(
                 self.checkpoint_path, f"not a training checkpoint ({error})", "Delete it to start anew."
             ) from error
-        stored = json.loads(state["config"])["model"]
-        if stored != json.loads(json.dumps(self.config.model.to_dict())):
-            raise ConfigError(
-                f"'{self.checkpoint_path}' was made with another [model]; choose another output folder, "
-                "or delete it to start anew."
-            )
+        self._history = self._continued_history(state)
         self.model.load_state_dict(state["model"])
         self._average = state["average"]
         self._optimiser.load_state_dict(state["optimiser"])
         self.step, self._iou = state["step"], state["iou"]
+        remove_leftovers(self.checkpoint_path)
+        cut_log(self._output / "log.jsonl", self.step)
         logger.info("going on from step %d of '%s'", self.step, self.checkpoint_path)
+
+    def _continued_history(self, state: dict[str, Any]) -> list[dict[str, Any]]:
+        """Which stages held from which step on; empty if they have always been the same."""
+        stored, wanted, step = json.loads(state["config"]), self.config.to_dict(), state["step"]
+        history = list(state.get("history", []))
+        if not has_new_stages(stored, wanted, step=step, path=self.checkpoint_path):
+            return history
+        lengths = [[stage["n_steps"] for stage in values["stages"]] for values in (stored, wanted)]
+        logger.warning(
+            "n_steps of the stages were %s; from step %d on they are %s, and the schedule with them",
+            lengths[0],
+            step,
+            lengths[1],
+        )
+        first = {"step": 0, "stages": stored["stages"]}
+        return [*(history or [first]), {"step": step, "stages": list(wanted["stages"])}]
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -349,10 +376,21 @@ def _require_fitting_crops(config: TrainingConfig) -> None:
             )
 
 
-def _initial_state(path: str) -> dict[str, Tensor]:
+def _initial_state(path: str, wanted: SegNext) -> dict[str, Tensor]:
+    """Weights from a file, which must have the sizes of `wanted`."""
     model = load_model(path, device="cpu")
     if not isinstance(model, SegNext):
         raise ConfigError(f"'{path}' is not a SegNext; expected weights of the model that is trained.")
+    found = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    expected = {key: tuple(value.shape) for key, value in wanted.state_dict().items()}
+    differing = [key for key in sorted({*found, *expected}) if found.get(key) != expected.get(key)]
+    if differing:
+        key = differing[0]
+        raise ConfigError(
+            f"initial_weights '{path}' are of another size: {len(differing)} tensors differ, such as {key} "
+            f"with {found.get(key, 'nothing')}; expected {expected.get(key, 'nothing')}. "
+            "Give [model] the sizes of these weights, or leave initial_weights out."
+        )
     return {key: value.clone() for key, value in model.state_dict().items()}
 
 
