@@ -5,23 +5,17 @@ import pytest
 
 pytest.importorskip("napari")
 
-from napari_segnext.annotator.answers import MAX_SESSIONS, Answerer, Request
+from napari_segnext.annotator.answers import MAX_PLANE_PIXELS, MAX_SESSIONS, Answerer, Request
 from napari_segnext.annotator.asking import Asker
 from napari_segnext.annotator.coordinates import ShownSlice
+from napari_segnext.errors import ImageError
 from napari_segnext.prompts import Click
-from napari_segnext.session import EmbeddingCache
 
 A, B, C = Click(5, 5), Click(15, 15), Click(25, 25)
 
 
 def plane(index: int) -> ShownSlice:
     return ShownSlice(axes=(1, 2), index=(index,), shape=(32, 32))
-
-
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch):
-    """No embeddings from other tests."""
-    monkeypatch.setattr("napari_segnext.session.session._SHARED_CACHE", EmbeddingCache())
 
 
 @pytest.fixture
@@ -42,6 +36,15 @@ def ask(answerer, *prompts, index=0, is_wanted=lambda: True):
 
 
 class TestAnswerer:
+    def test_too_large_a_plane_is_refused_by_its_shape_before_a_pixel_is_read(self, fake_model):
+        unreadable = object()
+        large = ShownSlice(axes=(0, 1), index=(), shape=(MAX_PLANE_PIXELS // 1000, 1001))
+        with pytest.raises(ImageError, match=r"64\.1 million pixels; expected at most 64 million .* Crop it, or"):
+            Answerer(fake_model, unreadable).answer(Request(1, large, (A,)), is_wanted=lambda: True)
+        just_right = ShownSlice(axes=(0, 1), index=(), shape=(MAX_PLANE_PIXELS // 1000, 1000))
+        with pytest.raises(TypeError, match="subscriptable"):
+            Answerer(fake_model, unreadable).answer(Request(1, just_right, (A,)), is_wanted=lambda: True)
+
     def test_each_slice_is_encoded_once(self, answerer, fake_model):
         ask(answerer, A)
         ask(answerer, A, B)

@@ -5,9 +5,10 @@ import pytest
 
 pytest.importorskip("napari")
 
+from napari_segnext.annotator import Annotator, prompts_from_layers
 from napari_segnext.annotator.coordinates import SliceFrame
 from napari_segnext.annotator.layers import prepare_layers
-from napari_segnext.annotator.prompts_from_layers import in_given_order, read_layers
+from napari_segnext.annotator.prompts_from_layers import StrokeCache, in_given_order, read_layers
 from napari_segnext.prompts import Box, Click, Polygon, Scribble
 
 
@@ -86,6 +87,51 @@ def test_strokes_are_scribbles_one_is_object_two_is_background(viewer, layers):
         Scribble([(4, 5), (4, 8)], is_positive=True),
         Scribble([(20, 7), (24, 7)], is_positive=False),
     )
+
+
+@pytest.fixture
+def paths(monkeypatch):
+    """Number of pixels of each stroke whose path was computed."""
+    computed = []
+    stroke_path = prompts_from_layers.stroke_path
+    monkeypatch.setattr(
+        prompts_from_layers, "stroke_path", lambda mask: computed.append(int(mask.sum())) or stroke_path(mask)
+    )
+    return computed
+
+
+def test_known_strokes_are_not_computed_again_until_their_plane_changes(viewer, layers, paths):
+    known = StrokeCache()
+    layers.scribbles.data[1, 4, 5:9] = 1
+    frame = SliceFrame.of(viewer, layers.image)
+    once, twice = read_layers(layers, frame, known), read_layers(layers, frame, known)
+    assert (once.prompts, paths) == (twice.prompts, [4])
+    layers.scribbles.data[1, 4, 9] = 1
+    assert read_layers(layers, frame, known).prompts == read(viewer, layers).prompts != once.prompts
+
+
+def test_same_strokes_on_another_slice_have_the_pixels_of_that_slice(viewer, layers):
+    known = StrokeCache()
+    layers.scribbles.data[1:3, 4, 5:9] = 1
+    for index in (1, 2):
+        viewer.dims.set_point(0, index)
+        (placed,) = read_layers(layers, SliceFrame.of(viewer, layers.image), known).placed
+        assert placed.mark.indices[0].tolist() == [index] * 4
+
+
+def test_clicks_and_slider_steps_compute_no_stroke_again(viewer, stack, fake_model, paths):
+    image = viewer.add_image(stack)
+    viewer.dims.set_point(0, 1)
+    annotator = Annotator(viewer, image, fake_model)
+    annotator.layers.scribbles.paint((1, 10, 10), 1)
+    n_paths = len(paths)
+    assert n_paths >= 1
+    annotator.layers.points.add((1, 5, 5))
+    for index in (2, 1):
+        viewer.dims.set_point(0, index)
+    annotator.undo()
+    assert len(paths) == n_paths
+    assert [prompt.kind for prompt in annotator.prompts] == ["scribble"]
 
 
 def test_mark_beside_the_image_is_left_out_and_told(viewer, layers):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_segnext.annotator.answers import Answer, Answerer
+from napari_segnext.annotator.answers import Answer, Answerer, require_readable
 from napari_segnext.annotator.asking import Asker
 from napari_segnext.annotator.bindings import BINDINGS, BoundKeys
 from napari_segnext.annotator.coordinates import ShownSlice, SliceFrame, finest_level
@@ -25,7 +25,8 @@ from napari_segnext.annotator.errors import (
     StillComputingError,
 )
 from napari_segnext.annotator.executor import Executor, ImmediateExecutor
-from napari_segnext.annotator.label_edits import apply_edit, ensure_free_label, plan_accept, revert_edit
+from napari_segnext.annotator.label_edits import apply_edit, plan_accept, revert_edit
+from napari_segnext.annotator.label_numbers import LabelNumbers
 from napari_segnext.annotator.layers import (
     is_on_grid,
     prepare_layers,
@@ -36,7 +37,7 @@ from napari_segnext.annotator.layers import (
     signs_of,
 )
 from napari_segnext.annotator.layers_from_prompts import show_prompts
-from napari_segnext.annotator.prompts_from_layers import LayersReading, read_layers
+from napari_segnext.annotator.prompts_from_layers import LayersReading, StrokeCache, read_layers
 from napari_segnext.annotator.slice_state import SliceState
 from napari_segnext.annotator.tools import TOOLS, Tool, finish_drawing, take_up, tool_in_hand, tool_named
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Points, Shapes
 
     from napari_segnext._types import Mask
+    from napari_segnext.annotator.label_edits import LabelEdit
     from napari_segnext.annotator.layers import AnnotationLayers
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Prompts
@@ -78,6 +80,8 @@ class Annotator:
     ------
     LayerMismatchError
         If a given layer does not fit the image.
+    ImageError
+        If the slice that is shown is too large to be read. No layer is made then.
 
     Examples
     --------
@@ -119,11 +123,14 @@ class Annotator:
         self._viewer = viewer
         self._model = model
         self._executor: Executor = ImmediateExecutor() if executor is None else executor
+        _require_readable_slice(viewer, image_layer)
         self._layers = prepare_layers(
             viewer, image_layer, points=points, shapes=shapes, scribbles=scribbles, output=output
         )
         self._asker = Asker(self._executor, Answerer(model, finest_level(image_layer)))
         self._slices: dict[ShownSlice, SliceState] = {}
+        self._strokes = StrokeCache()
+        self._numbers = LabelNumbers(self._layers.output, self._executor, self.failed.emit)
         self._last_notice = ""
         self._is_positive = True
         self._is_pressed = False
@@ -227,7 +234,8 @@ class Annotator:
         NothingToAcceptError
             If there is no mask, or nothing of it is free.
         StillComputingError
-            If the mask that is shown is older than the prompts.
+            If the mask that is shown is older than the prompts, or an output layer on disk is still being looked
+            through for its largest number.
         NoFreeLabelError
             If the output layer has no number left.
         SliceNotShownError
@@ -236,9 +244,9 @@ class Annotator:
         frame, state = self._now()
         mask = self._mask_to_accept(state)
         output = self._layers.output
-        wanted = label if label is not None else ensure_free_label(output)
+        wanted = label if label is not None else self._next_label(frame.shown)
         edit = plan_accept(output.data, frame.shown, mask, wanted)
-        apply_edit(output, edit)
+        self._write(edit)
         state.change((), edit)
         self._follow(frame, state)
         self.accepted.emit(wanted)
@@ -258,7 +266,7 @@ class Annotator:
         if edit is None:
             return False
         if edit.labels is not None:
-            revert_edit(self._layers.output, edit.labels)
+            self._free(edit.labels)
         self._follow(frame, state)
         return True
 
@@ -269,7 +277,7 @@ class Annotator:
         if edit is None:
             return False
         if edit.labels is not None:
-            apply_edit(self._layers.output, edit.labels)
+            self._write(edit.labels)
         self._follow(frame, state)
         return True
 
@@ -326,6 +334,7 @@ class Annotator:
             return
         self._is_closed = True
         self._asker.close()
+        self._numbers.close()
         self._disconnect()
         self._keys.restore()
         if self._layers.preview in self._viewer.layers:
@@ -350,7 +359,10 @@ class Annotator:
             restyle(self._layers)
             if not self._is_pressed:
                 set_default_sign(self._layers.points, is_positive=self._is_positive)
-        self._take_in(frame, read_layers(self._layers, frame))
+        self._take_in(frame, self._reading(frame))
+
+    def _reading(self, frame: SliceFrame) -> LayersReading:
+        return read_layers(self._layers, frame, self._strokes)
 
     def _take_in(self, frame: SliceFrame, reading: LayersReading) -> None:
         is_first = frame.shown not in self._slices
@@ -368,11 +380,11 @@ class Annotator:
             show_prompts(
                 self._layers,
                 frame,
-                placed=read_layers(self._layers, frame).placed,
+                placed=self._reading(frame).placed,
                 wanted=state.prompts,
                 marks=state.marks,
             )
-        self._take_in(frame, read_layers(self._layers, frame))
+        self._take_in(frame, self._reading(frame))
 
     def _ask(self, shown: ShownSlice, state: SliceState) -> None:
         """Show the mask if it is known, else ask for it."""
@@ -415,6 +427,26 @@ class Annotator:
                 "the mask that is shown is older than the prompts; wait until the new one is there, then accept."
             )
         return mask
+
+    # the output layer
+
+    def _next_label(self, shown: ShownSlice) -> int:
+        return self._numbers.next_free(np.asarray(self._layers.output.data[shown.selector]))
+
+    def _write(self, edit: LabelEdit) -> None:
+        with self._writing():
+            apply_edit(self._layers.output, edit)
+        self._numbers.add(edit.label)
+
+    def _free(self, edit: LabelEdit) -> None:
+        with self._writing():
+            revert_edit(self._layers.output, edit)
+        self._numbers.take_back(edit.label)
+
+    def _on_output_painted(self, event: Any) -> None:
+        """Somebody else wrote into the output layer."""
+        if not self._is_writing:
+            self._numbers.on_painted(event)
 
     # the viewer's side
 
@@ -476,6 +508,8 @@ class Annotator:
         yield strokes.labels_update, self._on_pixels
         yield strokes.data, self._on_drawn
         yield strokes.set_data, self._on_drawn
+        yield layers.output.events.paint, self._on_output_painted
+        yield layers.output.events.data, self._numbers.on_data
         for name in ("current_step", "order", "ndisplay"):
             yield getattr(viewer.dims.events, name), self._on_drawn
         yield layers.image.events.data, self._on_image_data
@@ -556,6 +590,15 @@ class Annotator:
         reason = f"Layer '{name}' was deleted, so annotating ended. Press Start to go on."
         # the preview must not be removed while napari is busy removing
         self._executor.defer(lambda: self.close(reason))
+
+
+def _require_readable_slice(viewer: Any, image_layer: Any) -> None:
+    """Refuse an image whose shown slice is too large, before layers of its size are made."""
+    try:
+        frame = SliceFrame.of(viewer, image_layer)
+    except SliceNotShownError:
+        return
+    require_readable(frame.shown)
 
 
 class _Writing:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_segnext.annotator.coordinates import image_plane
+from napari_segnext.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,26 @@ if TYPE_CHECKING:
 
 MAX_SESSIONS = 8
 """Slices whose sessions are kept; each holds an image embedding and the probabilities of its steps."""
+
+MAX_PLANE_PIXELS = 64_000_000
+"""Pixels of the largest plane that is read, 8000 x 8000; beyond it, memory and waiting get out of hand."""
+
+
+def require_readable(shown: ShownSlice) -> None:
+    """Refuse a plane that is too large, by its shape alone: no pixel is read.
+
+    Raises
+    ------
+    ImageError
+        If the plane has more than `MAX_PLANE_PIXELS` pixels.
+    """
+    rows, columns = shown.shape
+    if rows * columns > MAX_PLANE_PIXELS:
+        raise ImageError(
+            f"{shown} has {rows} rows and {columns} columns, {rows * columns / 1e6:.1f} million pixels; expected at "
+            f"most {MAX_PLANE_PIXELS / 1e6:g} million (of a multiscale image, the finest level counts). Crop it, or "
+            "add a coarser version of it as an image of its own, and annotate that."
+        )
 
 
 @dataclass(frozen=True)
@@ -92,6 +113,11 @@ class Answerer:
             The question.
         is_wanted
             Asked between the steps; once it says no, the rest is not computed. What was computed is kept.
+
+        Raises
+        ------
+        ImageError
+            If the slice is too large, see `require_readable`, or its pixels cannot be used.
         """
         from napari_segnext.session import PredictionCancelled
 
@@ -110,6 +136,7 @@ class Answerer:
 
         session = self._sessions.get(shown)
         if session is None:
+            require_readable(shown)
             session = Session(self._model, image_plane(self._array, shown))
             self._sessions[shown] = session
         self._sessions.move_to_end(shown)

@@ -211,6 +211,11 @@ def _rgba(colour: str) -> tuple[float, ...]:
 
 
 def _require_grid(labels: Any, image: Any, role: str) -> None:
+    if type(labels.data).__module__.startswith("dask."):
+        raise LayerMismatchError(
+            f"labels layer '{labels.name}', chosen for the {role}, is a dask array, which cannot be written pixel by "
+            "pixel; expected one in memory, a memory map or a zarr array. Compute it first, or pick 'new layer'."
+        )
     if is_on_grid(labels, image):
         return
     got = "several resolutions" if labels.multiscale else f"shape {labels.data.shape}"

@@ -6,6 +6,8 @@ can put the very same mark into the layer again.
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,6 +31,9 @@ ELLIPSE_VERTICES = 16
 
 MIN_SHAPE_PX = 1.0
 """A box, polygon or line that is smaller than this in both directions is a slip of the mouse and is not read."""
+
+MAX_STROKE_PLANES = 32
+"""Planes whose strokes are kept."""
 
 Coordinates: TypeAlias = tuple[tuple[float, ...], ...]
 
@@ -101,11 +106,50 @@ class LayersReading:
         return tuple(placed.prompt for placed in self.placed)
 
 
-def read_layers(layers: AnnotationLayers, frame: SliceFrame) -> LayersReading:
-    """Read every point, shape and stroke that lies on the slice; what cannot be used is left out and told."""
+@dataclass(frozen=True, eq=False)
+class _Stroke:
+    """A stroke and its pixels on the plane, `(n,)` row and column indices."""
+
+    prompt: Scribble
+    label: int
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+
+
+class StrokeCache:
+    """Strokes of the planes that were read last, known by the bytes of the plane.
+
+    The paths of strokes are much dearer than looking whether pixels have changed, and whoever changes pixels need not
+    tell.
+    """
+
+    def __init__(self) -> None:
+        self._strokes: OrderedDict[bytes, tuple[_Stroke, ...]] = OrderedDict()
+
+    def strokes(self, plane: NDArray[Any]) -> tuple[_Stroke, ...]:
+        """The strokes of a plane `(rows, columns)` of a scribbles layer."""
+        key = _digest(plane)
+        if key not in self._strokes:
+            self._strokes[key] = tuple(_find_strokes(plane))
+        self._strokes.move_to_end(key)
+        while len(self._strokes) > MAX_STROKE_PLANES:
+            self._strokes.popitem(last=False)
+        return self._strokes[key]
+
+
+def read_layers(layers: AnnotationLayers, frame: SliceFrame, known: StrokeCache | None = None) -> LayersReading:
+    """Read every point, shape and stroke that lies on the slice; what cannot be used is left out and told.
+
+    Parameters
+    ----------
+    layers, frame
+        What to read, and the slice.
+    known
+        Strokes that were found before; without it, all are found anew.
+    """
     usable: list[PlacedPrompt] = []
     problems: list[str] = []
-    for candidate in _candidates(layers, frame):
+    for candidate in _candidates(layers, frame, StrokeCache() if known is None else known):
         if isinstance(candidate, str):
             problems.append(candidate)
             continue
@@ -149,10 +193,10 @@ def in_given_order(previous: Sequence[Prompt], present: Sequence[Prompt]) -> tup
     return (*(prompt for prompt in places if prompt is not None), *come)
 
 
-def _candidates(layers: AnnotationLayers, frame: SliceFrame) -> Iterator[PlacedPrompt | str]:
+def _candidates(layers: AnnotationLayers, frame: SliceFrame, known: StrokeCache) -> Iterator[PlacedPrompt | str]:
     yield from _read_points(layers.points, frame)
     yield from _read_shapes(layers.shapes, frame)
-    yield from _read_strokes(layers.scribbles, frame)
+    yield from _read_strokes(layers.scribbles, frame, known)
 
 
 def _read_points(points: Any, frame: SliceFrame) -> Iterator[PlacedPrompt | str]:
@@ -211,12 +255,23 @@ def _ellipse_outline(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.round(outline, 3))
 
 
-def _read_strokes(scribbles: Any, frame: SliceFrame) -> Iterator[PlacedPrompt | str]:
-    plane = np.asarray(scribbles.data[frame.shown.selector])
+def _read_strokes(scribbles: Any, frame: SliceFrame, known: StrokeCache) -> Iterator[PlacedPrompt]:
+    for stroke in known.strokes(np.asarray(scribbles.data[frame.shown.selector])):
+        indices = frame.shown.to_array_indices(stroke.rows, stroke.columns)
+        yield PlacedPrompt(stroke.prompt, StrokeMark(indices, stroke.label))
+
+
+def _find_strokes(plane: NDArray[Any]) -> Iterator[_Stroke]:
     for label in (OBJECT_STROKE, BACKGROUND_STROKE):
         for stroke in stroke_masks(plane == label):
             path, width = stroke_path(stroke.mask)
             prompt = Scribble(path + np.array(stroke.corner), is_positive=label == OBJECT_STROKE, width=width)
             rows, columns = np.nonzero(stroke.mask)
-            indices = frame.shown.to_array_indices(rows + stroke.corner[0], columns + stroke.corner[1])
-            yield PlacedPrompt(prompt, StrokeMark(indices, label))
+            yield _Stroke(prompt, label, rows + stroke.corner[0], columns + stroke.corner[1])
+
+
+def _digest(plane: NDArray[Any]) -> bytes:
+    """Of shape, type and pixels."""
+    digest = hashlib.blake2b(f"{plane.shape} {plane.dtype}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(plane).data)
+    return digest.digest()
