@@ -16,11 +16,23 @@ from tests.widgets.conftest import working_threads
 pytestmark = pytest.mark.gui
 
 DISK = 13
+MENU_TITLE = "SegNext annotator (SegNext)"
 
 
 def near(click: Click, row: float, column: float) -> bool:
     """A mouse stands on whole pixels of the screen, so places are not exact."""
     return abs(click.row - row) < 0.5 and abs(click.column - column) < 0.5
+
+
+def _unreadable(block: np.ndarray) -> np.ndarray:
+    raise AssertionError("a pixel was read")
+
+
+def menu_entry(menu, *titles):
+    """The action, or the submenu, that is reached by these titles, as a user opens one menu after the other."""
+    menu.aboutToShow.emit()
+    action = next(action for action in menu.actions() if action.text() == titles[0])
+    return action if len(titles) == 1 else menu_entry(action.menu(), *titles[1:])
 
 
 class TestDrawing:
@@ -488,6 +500,20 @@ class TestWorking:
         assert scene.annotator is None
         assert scene.widget._start_button.isEnabled()
 
+    def test_nothing_can_be_picked_while_the_model_is_loaded(self, make_scene, gated_model):
+        scene = make_scene()
+        widget = scene.widget
+        pickers = (widget._image, widget._models, widget._browse, widget._device, widget._points, widget._output)
+        gate = threading.Event()
+        widget._load_model = lambda name, device: gate.wait() and gated_model
+        scene.press(widget._start_button)
+        assert not any(picker.isEnabled() for picker in pickers)
+        gate.set()
+        scene.settle()
+        assert [picker.isEnabled() for picker in pickers] == [True, False, False, False, False, False]
+        scene.press(widget._start_button)
+        assert all(picker.isEnabled() for picker in pickers)
+
     def test_model_that_cannot_be_loaded_is_told_in_words(self, make_scene):
         scene = make_scene()
 
@@ -519,6 +545,18 @@ class TestWorking:
         scene.start()
         assert n_loads == ["segnext-tiny"]
 
+    def test_image_that_is_too_large_is_told_in_words_and_not_read(self, make_scene):
+        dask = pytest.importorskip("dask.array")
+        large = dask.zeros((20_000, 10_000), dtype=np.uint8, chunks=1000).map_blocks(_unreadable, dtype=np.uint8)
+        coarser = [np.zeros((2000, 1000), np.uint8), np.zeros((200, 100), np.uint8)]
+        scene = make_scene([large, *coarser], multiscale=True, contrast_limits=(0, 255))
+        scene.press(scene.widget._start_button)
+        scene.settle()
+        assert scene.annotator is None
+        assert scene.status.startswith("⚠ The image has 20000 rows and 10000 columns, 200.0 million pixels;")
+        assert "Crop it, or" in scene.status
+        assert [layer.name for layer in scene.viewer.layers] == ["cells"]
+
     def test_image_that_is_not_finite_is_told_in_words(self, make_scene):
         scene = make_scene(np.full((40, 40), np.nan))
         scene.start()
@@ -528,14 +566,40 @@ class TestWorking:
 
 
 class TestInNapari:
-    def test_menu_command_and_plugin_api_open_the_widget(self, make_napari_viewer, npe2pm, qtbot):
+    @pytest.fixture
+    def plugin_viewer(self, make_napari_viewer, npe2pm):
+        """A viewer that knows the plugin and no other one."""
         from npe2 import PluginManifest
 
         import napari_segnext
 
+        viewer = make_napari_viewer()
         path = napari_segnext.__file__.replace("__init__.py", "napari.yaml")
         npe2pm.register(PluginManifest.from_file(path))
-        viewer = make_napari_viewer()
+        return viewer
+
+    @pytest.mark.parametrize(
+        ("menu", "titles"), [("layers_menu", ("Segment", MENU_TITLE)), ("plugins_menu", (MENU_TITLE,))]
+    )
+    def test_menu_opens_the_widget_on_the_selected_image(self, plugin_viewer, menu, titles):
+        from napari_segnext.widgets import AnnotatorWidget
+
+        image = plugin_viewer.add_image(np.zeros((80, 100), np.uint8))
+        entry = menu_entry(getattr(plugin_viewer.window, menu), *titles)
+        assert entry.isEnabled()
+        entry.trigger()
+        (widget,) = plugin_viewer.window._qt_window.findChildren(AnnotatorWidget)
+        assert widget.window() is plugin_viewer.window._qt_window
+        assert widget._image.layer == image
+        assert widget._start_button.isEnabled()
+
+    def test_menu_entry_needs_an_image(self, plugin_viewer):
+        plugin_viewer.add_points([(1, 1)])
+        entry = menu_entry(plugin_viewer.window.layers_menu, "Segment", MENU_TITLE)
+        assert not entry.isEnabled()
+
+    def test_plugin_api_opens_the_widget(self, plugin_viewer):
+        viewer = plugin_viewer
         _, widget = viewer.window.add_plugin_dock_widget("napari-segnext", "SegNext annotator")
         assert type(widget).__name__ == "AnnotatorWidget"
         assert widget._models.currentData() == "segnext-tiny"

@@ -28,6 +28,7 @@ from napari_segnext.annotator import TOOLS, Annotator, AnnotatorError, key_label
 from napari_segnext.annotator.bindings import BINDINGS
 from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is_on_grid, role_of, was_made_for
 from napari_segnext.annotator.tools import tool_in_hand
+from napari_segnext.errors import ImageError
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.messages import is_passing, words_for
 from napari_segnext.widgets.worker import QtExecutor
@@ -164,7 +165,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
                 output=self._output.layer,
                 executor=self._executor,
             )
-        except AnnotatorError as error:
+        except (AnnotatorError, ImageError) as error:
             self._show_error(error)
             return
         self._annotator = annotator
@@ -279,15 +280,15 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._models.setMinimumContentsLength(10)
         self._models.setToolTip("The model; segnext-tiny comes with the plugin.")
         self._fill_models()
-        browse = QToolButton()
-        browse.setText("…")
-        browse.setToolTip("Take a weights file: .safetensors of this plugin, or an original SegNext .pth.")
-        browse.clicked.connect(self._browse_model)
+        self._browse = QToolButton()
+        self._browse.setText("…")
+        self._browse.setToolTip("Take a weights file: .safetensors of this plugin, or an original SegNext .pth.")
+        self._browse.clicked.connect(self._browse_model)
         row = QWidget()
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._models, 1)
-        layout.addWidget(browse)
+        layout.addWidget(self._browse)
         return row
 
     def _build_layer_section(self) -> QWidget:
@@ -470,9 +471,12 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         annotator = self._annotator
         is_on = annotator is not None
         self._start_button.setText("End" if is_on else "Start")
-        self._start_button.setEnabled(is_on or (self._image.layer is not None and self._loading_key is None))
-        for widget in (self._models, self._device, self._points, self._shapes, self._scribbles, self._output):
-            widget.setEnabled(not is_on)
+        is_loading = self._loading_key is not None
+        self._start_button.setEnabled(is_on or (self._image.layer is not None and not is_loading))
+        self._image.setEnabled(not is_loading)
+        choices = (self._points, self._shapes, self._scribbles, self._output)
+        for widget in (self._models, self._browse, self._device, *choices):
+            widget.setEnabled(not is_on and not is_loading)
         tool = tool_in_hand(self._viewer, annotator.layers) if annotator is not None else None
         for name, button in self._tool_buttons.items():
             button.setEnabled(is_on)
