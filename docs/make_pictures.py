@@ -1,6 +1,6 @@
 """Makes docs/images/annotator.png: the real program, the bundled model, real mouse clicks.
 
-    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_pictures.py
+xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_pictures.py
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import napari
 import skimage.data
-from napari_segnext.widgets import AnnotatorWidget
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+
+from napari_segnext.widgets import AnnotatorWidget
 
 FOLDER = Path(__file__).parent / "images"
 COINS_YX = ((124, 45), (126, 103), (127, 154), (122, 206))
