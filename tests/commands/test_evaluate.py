@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 
 SLOW_EVALUATION = """
+import signal
+# a shell that starts tests in the background lets its children ignore Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import time
 import napari_segnext.evaluation
 from napari_segnext.commands import main
