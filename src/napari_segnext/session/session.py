@@ -181,8 +181,8 @@ class Session:
         PromptError
             If `old` is not among the prompts or `new` does not fit the image; the session is then unchanged.
         """
-        prediction = self.update(self.prompts.replacing(old, new))
-        return prediction if prediction is not None else self.steps[-1].prediction
+        self.update(self.prompts.replacing(old, new))
+        return self.steps[-1].prediction
 
     def update(self, prompts: Iterable[Prompt], *, is_wanted: Callable[[], bool] = lambda: True) -> Prediction | None:
         """Make the prompts these, in one edit that can be undone.
