@@ -192,12 +192,6 @@ def test_timeline_is_bounded_in_bytes_and_keeps_the_current_answer(fake_model, m
     assert session.prompts == Prompts((Click(7, 7),))
 
 
-def test_zoom_is_refused_in_words_until_it_is_there(fake_model, disk_image):
-    Session(fake_model, disk_image, zoom=False)
-    with pytest.raises(NotImplementedError, match="Crop the image"):
-        Session(fake_model, disk_image, zoom=True)
-
-
 def test_cache_drops_the_least_recently_used(fake_model):
     cache = EmbeddingCache(max_entries=2)
     images = [np.full((4, 4), value, np.uint8) for value in (1, 2, 3)]

@@ -92,3 +92,23 @@ def test_right_answer_needs_no_correction_and_a_single_wrong_pixel_gets_one():
     answer = truth.copy()
     answer[13, 13] = True
     assert simulate_correction(np.random.default_rng(0), truth, answer) == Click(13, 13, is_positive=False)
+
+
+def test_half_of_the_click_starts_are_one_positive_click():
+    truth = np.zeros((60, 60), bool)
+    truth[10:30, 20:50] = True
+    starts = [simulate_start(np.random.default_rng(seed), truth, only("click")).prompts for seed in range(300)]
+    assert 0.5 < np.mean([len(prompts) == 1 for prompts in starts]) < 0.75
+
+
+def test_masks_of_another_slice_differ_in_place_and_size():
+    rows, columns = np.mgrid[:96, :96]
+    truth = np.hypot(rows - 48, columns - 48) < 16
+    masks = [simulate_start(np.random.default_rng(seed), truth, only("mask")).previous_mask for seed in range(60)]
+    areas = [(mask > 0.5).sum() / truth.sum() for mask in masks]
+    overlaps = [((mask > 0.5) & truth).sum() / ((mask > 0.5) | truth).sum() for mask in masks]
+    assert min(areas) < 0.7
+    assert max(areas) > 1.3
+    assert 0.5 < np.median(overlaps) < 0.95
+    assert any(((mask > 0) & (mask < 1)).any() for mask in masks)
+    assert any(np.isin(mask, (0, 1)).mean() > 0.95 for mask in masks)

@@ -9,7 +9,7 @@ from skimage import io
 from napari_segnext.errors import ConfigError
 from napari_segnext.training import read_training_config
 from napari_segnext.training.samples import SampleDataset, _PixelCache
-from napari_segnext.training.sources import find_sources
+from napari_segnext.training.sources import find_sources, hash_of_sources
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def config(run_folder):
 
 
 def dataset_of(config):
-    return SampleDataset(find_sources(config.data.roots), config, config.stages[0], click_spacing_px=3)
+    return SampleDataset(find_sources(config.data), config, config.stages[0], click_spacing_px=3)
 
 
 def test_data_without_objects_is_refused_instead_of_searched_for_ever(config):
@@ -37,7 +37,7 @@ def test_image_and_labels_of_different_sizes_are_refused(run_folder, config):
 
 
 def test_cache_keeps_what_was_used_last_within_its_bytes(config):
-    first, second, third = find_sources(config.data.roots)
+    first, second, third = find_sources(config.data)
     n_bytes = _PixelCache(0).read(first, 30).n_bytes
     cache = _PixelCache(2 * n_bytes)
     kept = {source.id: cache.read(source, 30) for source in (first, second)}
@@ -48,8 +48,33 @@ def test_cache_keeps_what_was_used_last_within_its_bytes(config):
 
 
 def test_image_larger_than_the_cache_is_read_each_time_and_drops_nothing(config):
-    first, second, _ = find_sources(config.data.roots)
+    first, second, _ = find_sources(config.data)
     n_bytes = _PixelCache(0).read(first, 30).n_bytes
     cache = _PixelCache(n_bytes - 1)
     assert cache.read(first, 30) is not cache.read(first, 30)
     assert cache.read(second, 30).objects
+
+
+def test_series_of_a_domain_are_drawn_by_the_root_of_their_size(config):
+    first, second, third = find_sources(config.data)
+    sources = [
+        replace(first, id="many1"),
+        replace(second, id="many2"),
+        *[replace(third, id=f"many{i}") for i in range(3, 10)],
+    ]
+    sources.append(replace(first, id="few1"))
+    dataset = SampleDataset(sources, config, config.stages[0], click_spacing_px=3)
+    rng = np.random.default_rng(0)
+    drawn = [dataset._chosen(rng).id.startswith("few") for _ in range(2000)]
+    assert np.mean(drawn) == pytest.approx(1 / (1 + 3), abs=0.03)
+
+
+def test_procedural_images_are_a_domain_beside_the_real_ones(config):
+    config = replace(config, data=replace(config.data, n_procedural=4, procedural_px=64))
+    sources = find_sources(config.data)
+    assert [source.group for source in sources].count("procedural") == 4
+    assert hash_of_sources(sources) != hash_of_sources(sources[:-1])
+    only = replace(config, data=replace(config.data, domain_weights={"procedural": 1.0, sources[0].group: 0.0}))
+    sample = SampleDataset(sources, only, config.stages[0], click_spacing_px=3)[0]
+    assert sample.image.shape == (3, 32, 32)
+    assert sample.truths.any()

@@ -12,9 +12,10 @@ import torch
 
 from napari_segnext.errors import CheckpointError, ConfigError
 from napari_segnext.training import Trainer, read_training_config
+from napari_segnext.training.prompt_simulation import PromptMix
 from napari_segnext.training.samples import SampleDataset, collate
 from napari_segnext.training.sources import find_sources
-from napari_segnext.training.trainer import learning_rate
+from napari_segnext.training.trainer import _coarsened, _n_corrections, learning_rate
 from napari_segnext.weights import load_model, read_weights_header
 from tests.training.conftest import CONFIG
 
@@ -96,7 +97,7 @@ for progress in Trainer(read_training_config({str(run_folder / "config.toml")!r}
 
 def test_sample_of_a_number_is_always_the_same(run_folder):
     config = read_training_config(run_folder / "config.toml")
-    sources = find_sources(config.data.roots)
+    sources = find_sources(config.data)
     one, other = (SampleDataset(sources, config, config.stages[0], click_spacing_px=3) for _ in range(2))
     torch.testing.assert_close(one[7].image, other[7].image)
     torch.testing.assert_close(one[7].clicks, other[7].clicks)
@@ -105,7 +106,7 @@ def test_sample_of_a_number_is_always_the_same(run_folder):
 
 def test_samples_hold_objects_with_prompts(run_folder):
     config = read_training_config(run_folder / "config.toml")
-    dataset = SampleDataset(find_sources(config.data.roots), config, config.stages[0], click_spacing_px=3)
+    dataset = SampleDataset(find_sources(config.data), config, config.stages[0], click_spacing_px=3)
     batch = collate([dataset[number] for number in range(12)])
     assert batch.image.shape == (12, 3, 32, 32)
     assert batch.truths.shape == (24, 32, 32)
@@ -197,7 +198,7 @@ def test_broken_checkpoint_is_refused_in_words(run_folder):
 
 def test_domains_that_are_all_left_out_are_refused(run_folder):
     config = read_training_config(run_folder / "config.toml")
-    weights = {source.group: 0.0 for source in find_sources(config.data.roots)}
+    weights = {source.group: 0.0 for source in find_sources(config.data)}
     config = replace(config, data=replace(config.data, domain_weights={**weights, "elsewhere": 1.0}))
     with pytest.raises(ConfigError, match="are 0; expected a sum above 0"):
         Trainer(config)
@@ -230,3 +231,35 @@ def test_provenance_holds_no_local_folders(run_folder):
     assert str(run_folder) not in json.dumps(provenance)
     assert provenance["training"]["output"] == "run"
     assert provenance["training"]["data"]["roots"] == ["images_and_labels"]
+
+
+def test_training_in_bfloat16_stays_near_float32(run_folder):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        config = replace(read_training_config(run_folder / "config.toml"), precision=precision)
+        config = replace(config, output=str(run_folder / precision))
+        losses[precision] = next(iter(Trainer(config).run())).loss
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+    assert losses["bf16"] != losses["fp32"]
+
+
+def test_an_unknown_precision_is_refused(run_folder):
+    with pytest.raises(ConfigError, match="precision is 'half'; expected"):
+        config_in(run_folder, precision=("seed = 3", 'seed = 3\nprecision = "half"'))
+
+
+def test_coarsened_answers_keep_their_mean_and_lose_detail():
+    probability = torch.rand(2, 60, 60, generator=torch.Generator().manual_seed(0))
+    coarse = _coarsened(probability, factor=5)
+    assert coarse.shape == probability.shape
+    torch.testing.assert_close(coarse.mean(), probability.mean(), atol=0.01, rtol=0)
+    assert coarse.std() < 0.5 * probability.std()
+    torch.testing.assert_close(_coarsened(probability, factor=1), probability)
+
+
+def test_the_first_answer_is_learned_from_as_often_as_asked():
+    mix = PromptMix(first_answer=0.4, max_corrections=3)
+    numbers = [_n_corrections(np.random.default_rng(seed), mix) for seed in range(500)]
+    assert set(numbers) == {0, 1, 2, 3}
+    assert np.mean(np.array(numbers) == 0) == pytest.approx(0.4, abs=0.07)
+    assert {_n_corrections(np.random.default_rng(seed), PromptMix(max_corrections=0)) for seed in range(20)} == {0}

@@ -43,6 +43,8 @@ class HybridConfig:
         Residual convolution blocks at 1/4 and 1/8.
     width, depth, n_heads, mlp_ratio
         Of the transformer at 1/16.
+    uses_skips
+        Whether the decoder sees the image at 1/4 and 1/8, too; False is for ablations.
     """
 
     stage_widths: tuple[int, int, int] = (24, 40, 80)
@@ -51,6 +53,7 @@ class HybridConfig:
     depth: int = 4
     n_heads: int = 4
     mlp_ratio: float = 4.0
+    uses_skips: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class SegNextConfig:
     Attributes
     ----------
     input_shape
-        (rows, columns) to which every image is resized.
+        (rows, columns) to which every image is resized; see `keeps_aspect`.
     encoder
         Plain ViT as published, or our hybrid; it decides the prompt embedding and decoder that go with it.
     fusion, decoder
@@ -111,6 +114,11 @@ class SegNextConfig:
         Disks (published weights), or tanh distance maps.
     mean, std
         Of RGB in [0, 1], for normalisation.
+    keeps_aspect
+        The longer side of an image becomes that of `input_shape`, the other follows in multiples of 16 px, and what is
+        shrunk is antialiased (hybrids only). False stretches to `input_shape` without antialiasing, as the original.
+    prefers_zoom
+        The weights were trained to answer on windows about the object, too; sessions then zoom by default.
     """
 
     input_shape: tuple[int, int] = (1024, 1024)
@@ -121,6 +129,8 @@ class SegNextConfig:
     uses_disks: bool = True
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    keeps_aspect: bool = False
+    prefers_zoom: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary; `from_dict` reads it back."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_segnext.errors import ConfigError
 from napari_segnext.models.config import HybridConfig, PlainViTConfig, SegNextConfig
 from napari_segnext.models.decoder import PyramidDecoder
 from napari_segnext.models.fusion import DenseFusion
@@ -18,6 +19,10 @@ from napari_segnext.models.vit import PlainViT
 
 if TYPE_CHECKING:
     from napari_segnext._types import Shape2D
+
+GRID_PX = 16
+MIN_INPUT_PX = 64
+"""Of a side, where the aspect is kept: in multiples of the coarsest level's pixel, and wide enough for some of them."""
 
 
 class SegNext(nn.Module):
@@ -49,6 +54,7 @@ class SegNext(nn.Module):
         self.config = config
         self.identity = identity or ModelIdentity("segnext")
         self.encoder, self.prompt_embedding, self.decoder = _parts(config)
+        self.has_skips = not isinstance(config.encoder, HybridConfig) or config.encoder.uses_skips
         self.fusion = DenseFusion(config.fusion, config.encoder.width)
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
@@ -58,29 +64,47 @@ class SegNext(nn.Module):
         """Where the weights lie."""
         return next(self.parameters()).device
 
+    @property
+    def prefers_zoom(self) -> bool:
+        """Whether sessions zoom by default."""
+        return self.config.prefers_zoom
+
     def click_radius_px(self, image_shape: Shape2D) -> float:
         """Radius of a click's disk in pixels of an image, along the axis where it is smaller."""
-        scales = (size / side for size, side in zip(image_shape, self.config.input_shape, strict=True))
+        scales = (size / side for size, side in zip(image_shape, self.input_shape(image_shape), strict=True))
         return self.config.click_radius_px * min(scales)
 
+    def input_shape(self, image_shape: Shape2D) -> Shape2D:
+        """(rows, columns) to which an image of some shape is resized."""
+        if not self.config.keeps_aspect:
+            return self.config.input_shape
+        scale = max(self.config.input_shape) / max(image_shape)
+        rows, columns = (max(MIN_INPUT_PX, GRID_PX * round(size * scale / GRID_PX)) for size in image_shape)
+        return rows, columns
+
     def encode_image(self, image: Tensor) -> ImageEmbedding:
-        """Encode an image `(3, H, W)` float32 in [0, 1]; its sides are stretched to the model's input shape.
+        """Encode an image `(3, H, W)` float32 in [0, 1], resized to `input_shape` first.
 
         Notes
         -----
-        Normalised first and resized after, bilinearly without antialiasing, as the original does.
+        Normalised first and resized after, bilinearly, as the original does; antialiased only if the config keeps the
+        aspect.
         """
         normalised = self.normalise(image.to(self.device))
-        resized = F.interpolate(normalised[None], self.config.input_shape, mode="bilinear", align_corners=False)
+        input_shape = self.input_shape((image.shape[-2], image.shape[-1]))
+        resized = F.interpolate(
+            normalised[None], input_shape, mode="bilinear", align_corners=False, antialias=self.config.keeps_aspect
+        )
         return ImageEmbedding(levels=self.encoder(resized), image_shape=(image.shape[-2], image.shape[-1]))
 
     def predict_logits(self, embedding: ImageEmbedding, clicks: Tensor, previous_masks: Tensor) -> Tensor:
         """Logits `(B, H, W)` at the size of the image; see `InteractiveModel.predict_logits`."""
-        prompt_map = self.draw_prompt_map(clicks, previous_masks, self.config.input_shape)
+        input_shape = self.input_shape(embedding.image_shape)
+        prompt_map = self.draw_prompt_map(clicks, previous_masks, input_shape)
         logits = self.decode(embedding.levels, prompt_map)
 
         # up to the model input with aligned corners, then back to the image without, as the original does
-        logits = F.interpolate(logits, self.config.input_shape, mode="bilinear", align_corners=True)
+        logits = F.interpolate(logits, input_shape, mode="bilinear", align_corners=True)
         return F.interpolate(logits, embedding.image_shape, mode="bilinear", align_corners=False)[:, 0]
 
     def normalise(self, image: Tensor) -> Tensor:
@@ -109,14 +133,19 @@ class SegNext(nn.Module):
         """
         *fine_image, coarse_image = levels
         *fine_prompt, coarse_prompt = self.prompt_embedding(prompt_map)
-        fine = (image + prompt for image, prompt in zip(fine_image, fine_prompt, strict=True))
-        return self.decoder((*fine, self.fusion(coarse_image, coarse_prompt)))  # type: ignore[no-any-return]
+        if self.has_skips:
+            fine_prompt = [image + prompt for image, prompt in zip(fine_image, fine_prompt, strict=True)]
+        return self.decoder((*fine_prompt, self.fusion(coarse_image, coarse_prompt)))  # type: ignore[no-any-return]
 
 
 def _parts(config: SegNextConfig) -> tuple[nn.Module, nn.Module, nn.Module]:
     """Encoder, prompt embedding and decoder that belong together."""
     match config.encoder:
         case PlainViTConfig() as vit:
+            if config.keeps_aspect:
+                raise ConfigError(
+                    "keeps_aspect is true; expected false for a plain ViT, whose grid is fixed. Remove it."
+                )
             return (
                 PlainViT(vit, config.input_shape),
                 PatchPromptEmbedding(config.input_shape, vit.patch_px, vit.width),

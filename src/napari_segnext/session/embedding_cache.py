@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import threading
 import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
 
@@ -22,7 +17,7 @@ _TOKENS: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 _TOKEN_NUMBERS = itertools.count()
 
 CacheKey = tuple[str, str]
-"""(key of the model, hash of the preprocessed image)."""
+"""(key of the model, hash of the image and its contrast limits, and the window)."""
 
 
 class EmbeddingCache:
@@ -39,7 +34,7 @@ class EmbeddingCache:
         Greatest sum of their sizes.
     """
 
-    def __init__(self, *, max_entries: int = 32, max_bytes: int = 1_000_000_000) -> None:
+    def __init__(self, *, max_entries: int = 128, max_bytes: int = 1_000_000_000) -> None:
         if max_entries < 1 or max_bytes < 1:
             raise ValueError(f"max_entries={max_entries}, max_bytes={max_bytes}; expected both above 0.")
         self._max_entries = max_entries
@@ -82,12 +77,9 @@ class EmbeddingCache:
         return sum(embedding.n_bytes for embedding in self._entries.values())
 
 
-def cache_key(model: InteractiveModel, rgb: NDArray[np.float32]) -> CacheKey:
-    """Key of a preprocessed image under a model; a model that was never saved is told apart by its object."""
-    model_key = f"{model.identity.sha256 or _token_of(model)}@{model.device}"
-    digest = hashlib.sha256(repr(rgb.shape).encode())
-    digest.update(np.ascontiguousarray(rgb).tobytes())
-    return model_key, digest.hexdigest()
+def model_key(model: InteractiveModel) -> str:
+    """Key of a model on its device; one that was never saved is told apart by its object."""
+    return f"{model.identity.sha256 or _token_of(model)}@{model.device}"
 
 
 def _token_of(model: InteractiveModel) -> str:

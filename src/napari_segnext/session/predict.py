@@ -1,4 +1,4 @@
-"""Prediction as a pure function of model, embedding, prompts and previous probability."""
+"""Prediction as a pure function of what is seen, the prompts and the previous answer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn import functional as F
+
+from napari_segnext.prompts import MaskPrompt
+from napari_segnext.session.windows import (
+    Window,
+    extent_of_mask,
+    extent_of_outlines,
+    extent_of_prompts,
+    grown_window,
+    next_window,
+    touches_edge,
+    window_about,
+)
 
 if TYPE_CHECKING:
-    from napari_segnext._types import Mask, Probability
+    from numpy.typing import NDArray
+
+    from napari_segnext._types import Mask, Probability, Shape2D
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
     from napari_segnext.prompts import Prompts
+    from napari_segnext.session.views import ImageViews, View
 
 DEFAULT_THRESHOLD = 0.5
 """Probability above which a pixel belongs to the object. The original's evaluation uses 0.49."""
+
+MAX_APPROACHES = 4
+"""Windows laid one in the other about an object that is new."""
+
+MAX_GROWTHS = 3
+"""Of a window in one prediction."""
 
 
 @dataclass(frozen=True)
@@ -24,21 +46,73 @@ class Prediction:
 
     Attributes
     ----------
-    probability
-        `(H, W)` float32 in [0, 1], read-only.
+    window
+        The part of the image that was predicted on; the object is nowhere else.
+    window_probability
+        `(h, w)` float32 in [0, 1], read-only, over the window; of fewer pixels than it where a large window was
+        predicted on coarsely.
+    image_shape
+        (rows, columns) of the image.
     threshold
         Probability above which a pixel belongs to the mask.
     """
 
-    probability: Probability
+    window: Window
+    window_probability: Probability
+    image_shape: Shape2D
     threshold: float = DEFAULT_THRESHOLD
+
+    @classmethod
+    def whole(cls, probability: Probability, threshold: float = DEFAULT_THRESHOLD) -> Prediction:
+        """An answer `(H, W)` over all of an image."""
+        image_shape = (probability.shape[0], probability.shape[1])
+        return cls(Window.whole(image_shape), probability, image_shape, threshold)
+
+    @property
+    def probability(self) -> Probability:
+        """`(H, W)` float32 in [0, 1], read-only; 0 outside the window."""
+        if self.window_probability.shape == self.image_shape:
+            return self.window_probability
+        probability = np.zeros(self.image_shape, np.float32)
+        probability[self.window.slices] = _resized(self.window_probability, self.window.shape)
+        probability.setflags(write=False)
+        return probability
 
     @cached_property
     def mask(self) -> Mask:
         """`(H, W)` bool, read-only."""
-        mask = self.probability > self.threshold
+        mask = np.zeros(self.image_shape, dtype=bool)
+        mask[self.window.slices] = _resized(self.window_probability, self.window.shape) > self.threshold
         mask.setflags(write=False)
         return mask
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of probability and mask in bytes."""
+        return self.window_probability.nbytes + self.image_shape[0] * self.image_shape[1]
+
+    @property
+    def extent(self) -> Window | None:
+        """Where the object is, to the pixels of `window_probability`; None if it is nowhere."""
+        found = extent_of_mask(self.window_probability > self.threshold)
+        if found is None or self.window_probability.shape == self.window.shape:
+            return found and Window(
+                self.window.top + found.top, self.window.left + found.left, found.height, found.width
+            )
+        scales = [n / m for n, m in zip(self.window.shape, self.window_probability.shape, strict=True)]
+        top, bottom = (int(np.ceil(edge * scales[0])) for edge in (found.top, found.bottom))
+        left, right = (int(np.ceil(edge * scales[1])) for edge in (found.left, found.right))
+        return Window(self.window.top + top, self.window.left + left, max(1, bottom - top), max(1, right - left))
+
+    def probability_in(self, window: Window, shape: Shape2D) -> Probability:
+        """`(rows, columns)` float32: the probability over another window, at another resolution; 0 where unknown."""
+        if window == self.window and shape == self.window_probability.shape:
+            return self.window_probability
+        rows = _positions(window.top, window.height, shape[0], self.window.top, self.window.height)
+        columns = _positions(window.left, window.width, shape[1], self.window.left, self.window.width)
+        grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
+        ours = torch.from_numpy(np.array(self.window_probability))
+        return np.asarray(F.grid_sample(ours[None, None], grid[None], padding_mode="zeros", align_corners=False)[0, 0])
 
 
 def predict(
@@ -49,7 +123,7 @@ def predict(
     *,
     threshold: float = DEFAULT_THRESHOLD,
 ) -> Prediction:
-    """Answer all prompts at once.
+    """Answer all prompts at once, on a whole image.
 
     Parameters
     ----------
@@ -77,12 +151,115 @@ def predict(
     clicks = prompts.as_clicks(image_shape, spacing_px=model.click_radius_px(image_shape))
     if previous_probability is None:
         previous_probability = np.zeros(image_shape, np.float32)
+    return Prediction.whole(_answer(model, embedding, clicks, previous_probability), threshold)
+
+
+def predict_zoomed(
+    views: ImageViews, prompts: Prompts, previous: Prediction | None = None, *, threshold: float = DEFAULT_THRESHOLD
+) -> Prediction:
+    """Answer all prompts at once, on a window about the object.
+
+    Parameters
+    ----------
+    views
+        The image under a model.
+    prompts
+        All prompts of the object so far.
+    previous
+        The last answer, or a mask to start from; None for none.
+    threshold
+        Of the prediction's mask.
+
+    Raises
+    ------
+    PromptError
+        If a prompt lies wholly outside the image or a mask has another shape.
+
+    Notes
+    -----
+    Zoom-in as RITM's and FocalClick's, with windows that may be laid one in the other: the first answer, on the whole
+    image, only says where to look. See `windows.py` for the choice.
+    """
+    image_shape = views.image_shape
+    if previous is None:
+        prediction = _approached(views, prompts, threshold)
+    else:
+        window = _window_after(previous, prompts)
+        prediction = _seen(views.of(window), views, prompts, previous, threshold)
+
+    # an answer that runs on beyond its window
+    for _ in range(MAX_GROWTHS):
+        window = prediction.window
+        if not touches_edge(prediction.window_probability > threshold, window, image_shape):
+            break
+        window = grown_window(_needed(prompts, prediction), window, image_shape)
+        prediction = _seen(views.of(window), views, prompts, prediction, threshold)
+    return prediction
+
+
+def _approached(views: ImageViews, prompts: Prompts, threshold: float) -> Prediction:
+    """The first answer: from the whole image, or what outlines enclose, to a window that fits the object."""
+    outlined = extent_of_outlines(prompts, views.image_shape)
+    first = Window.whole(views.image_shape) if outlined is None else window_about(outlined, views.image_shape)
+    prediction = _seen(views.of(first), views, prompts, None, threshold)
+    for _ in range(MAX_APPROACHES):
+        window = next_window(_needed(prompts, prediction), prediction.window, views.image_shape)
+        if window.side > 0.8 * prediction.window.side:
+            break
+        prediction = _seen(views.of(window), views, prompts, prediction, threshold)
+    return prediction
+
+
+def _window_after(previous: Prediction, prompts: Prompts) -> Window:
+    """Where to look next, given the last answer."""
+    needed = _needed(prompts, previous)
+    if isinstance(prompts.items[-1], MaskPrompt):
+        return window_about(needed, previous.image_shape)
+    if previous.extent is None and previous.window.contains(needed):
+        return previous.window
+    return next_window(needed, previous.window, previous.image_shape)
+
+
+def _needed(prompts: Prompts, prediction: Prediction) -> Window:
+    """What a window must show: the object as known so far, and all prompts that lie on or about it."""
+    extents = [prediction.extent, extent_of_prompts(prompts, prediction.image_shape)]
+    known = [extent for extent in extents if extent is not None]
+    if not known:
+        return prediction.window
+    return known[0] if len(known) == 1 else known[0].joined(known[1])
+
+
+def _seen(view: View, views: ImageViews, prompts: Prompts, previous: Prediction | None, threshold: float) -> Prediction:
+    """The answer on one view."""
+    empty = np.zeros(view.shape, np.float32)
+    probability = empty if previous is None else previous.probability_in(view.window, view.shape)
+    answer = _answer(views.model, view.embedding, views.clicks(prompts, view), probability)
+    return Prediction(view.window, answer, views.image_shape, threshold)
+
+
+def _answer(
+    model: InteractiveModel, embedding: ImageEmbedding, clicks: NDArray[np.float32], previous_probability: Probability
+) -> Probability:
     with torch.inference_mode():
         logits = model.predict_logits(
             embedding,
             torch.from_numpy(clicks)[None].to(model.device),
             torch.from_numpy(np.array(previous_probability, dtype=np.float32))[None].to(model.device),
         )
-        probability = torch.sigmoid(logits[0].float()).cpu().numpy()
+        probability: Probability = torch.sigmoid(logits[0].float()).cpu().numpy()
     probability.setflags(write=False)
-    return Prediction(probability, threshold)
+    return probability
+
+
+def _resized(probability: Probability, shape: Shape2D) -> Probability:
+    """`(rows, columns)` at another resolution, bilinearly."""
+    if probability.shape == tuple(shape):
+        return probability
+    tensor = torch.from_numpy(np.array(probability))[None, None]
+    return np.asarray(F.interpolate(tensor, shape, mode="bilinear", align_corners=False)[0, 0])
+
+
+def _positions(start: int, length: int, n: int, other_start: int, other_length: int) -> torch.Tensor:
+    """Centres of `n` samples over one stretch of an axis, as `grid_sample` names them (-1 to 1) over another."""
+    centres = start + (torch.arange(n, dtype=torch.float32) + 0.5) * (length / n)
+    return 2 * (centres - other_start) / other_length - 1

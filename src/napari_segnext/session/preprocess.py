@@ -59,6 +59,37 @@ def image_to_rgb(image: Image, contrast_limits: ContrastLimits | None = None) ->
     return np.ascontiguousarray(scaled, dtype=np.float32)
 
 
+def resolve_contrast_limits(image: Image, contrast_limits: ContrastLimits | None = None) -> ContrastLimits | None:
+    """Contrast limits that make `image_to_rgb` treat a part of an image as it treats the whole.
+
+    Parameters
+    ----------
+    image, contrast_limits
+        As of `image_to_rgb`.
+
+    Returns
+    -------
+    sequence of pairs, or None
+        (low, high) of each channel; None for uint8 and bool, which are taken as they are.
+
+    Raises
+    ------
+    ImageError, ValueError
+        As `image_to_rgb`.
+    """
+    array = _checked(image)
+    if contrast_limits is None and array.dtype in (np.uint8, bool):
+        return None
+    channels = array[..., None] if array.ndim == 2 else array[..., :3]
+    return [(float(low), float(high)) for low, high in _raised(_limits(channels, contrast_limits))]
+
+
+def _raised(limits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Limits of flat channels set apart by 1, which is how `_scaled` reads them."""
+    low, high = limits[:, 0], limits[:, 1]
+    return np.stack([low, np.where(high > low, high, low + 1)], axis=1)
+
+
 def _checked(image: Image) -> NDArray[Any]:
     array = np.asarray(image)
     wanted = "expected (H, W) or (H, W, C) with 1 to 4 channels"

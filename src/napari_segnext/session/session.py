@@ -1,7 +1,8 @@
 """One image, one object, many prompts.
 
 1. A `Session` is made with its model and image; the image is encoded once (or found in the cache).
-2. Each new prompt makes a `Step`: all prompts so far and the previous probability go in, a `Prediction` comes out.
+2. Each new prompt makes a `Step`: all prompts so far and the previous answer go in, a `Prediction` comes out. With zoom
+   it is made on a window about the object, encoded when it is first looked at.
 3. The steps so far are a frozen tuple; taking back or repeating an edit walks a list of such tuples.
 4. Changing an *earlier* prompt keeps the steps before it and replays those after it.
 5. `reset` starts the next object on the same embedding; it too can be undone.
@@ -13,19 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from napari_segnext.prompts import MaskPrompt, Prompt, Prompts
-from napari_segnext.session.embedding_cache import EmbeddingCache, cache_key
-from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, predict
-from napari_segnext.session.preprocess import image_to_rgb
+from napari_segnext.session.embedding_cache import EmbeddingCache
+from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, predict, predict_zoomed
+from napari_segnext.session.views import ImageViews
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    from napari_segnext._types import Image, Probability, Shape2D
+    from napari_segnext._types import Image, Shape2D
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
     from napari_segnext.session.preprocess import ContrastLimits
 
@@ -67,7 +67,8 @@ class Session:
     threshold
         Probability above which a pixel belongs to the mask.
     zoom
-        False predicts on the whole image, which is all that this version can do.
+        True predicts on a window about the object, at the model's resolution; False on the whole image; None as the
+        model prefers, which is True for the bundled one and False for the published ones.
     cache
         Where embeddings are kept; by default one cache shared by all sessions.
 
@@ -89,21 +90,16 @@ class Session:
         *,
         contrast_limits: ContrastLimits | None = None,
         threshold: float = DEFAULT_THRESHOLD,
-        zoom: bool = False,
+        zoom: bool | None = None,
         cache: EmbeddingCache | None = None,
     ) -> None:
-        if zoom:
-            raise NotImplementedError(
-                "zoom=True, prediction on a window about the object, is not there yet; expected zoom=False. "
-                "Crop the image to the object and its surroundings instead."
-            )
         if not 0 < threshold < 1:
             raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
         self._model = model
         self._threshold = threshold
-        rgb = image_to_rgb(image, contrast_limits)
-        cache = _SHARED_CACHE if cache is None else cache
-        self._embedding = cache.get_or_compute(cache_key(model, rgb), lambda: _encode(model, rgb))
+        self._zooms = prefers_zoom(model) if zoom is None else zoom
+        self._views = ImageViews(model, image, contrast_limits, _SHARED_CACHE if cache is None else cache)
+        self._whole = self._views.whole(at_full_size=not self._zooms)
         self._timeline: list[tuple[Step, ...]] = [()]
         self._now = 0
 
@@ -115,12 +111,17 @@ class Session:
     @property
     def image_shape(self) -> Shape2D:
         """(rows, columns)."""
-        return self._embedding.image_shape
+        return self._views.image_shape
+
+    @property
+    def zoom(self) -> bool:
+        """Whether answers are made on a window about the object."""
+        return self._zooms
 
     @property
     def embedding(self) -> ImageEmbedding:
-        """What the encoder made of the image."""
-        return self._embedding
+        """What the encoder made of the whole image."""
+        return self._whole.embedding
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -234,10 +235,14 @@ class Session:
             if not is_wanted():
                 raise PredictionCancelled
             so_far = Prompts((*(step.prompt for step in steps), prompt))
-            previous = _previous_probability(steps, prompt)
-            prediction = predict(self._model, self._embedding, so_far, previous, threshold=self._threshold)
-            steps = (*steps, Step(prompt, prediction))
+            steps = (*steps, Step(prompt, self._predicted(so_far, _previous(steps, prompt))))
         return steps
+
+    def _predicted(self, prompts: Prompts, previous: Prediction | None) -> Prediction:
+        if self._zooms:
+            return predict_zoomed(self._views, prompts, previous, threshold=self._threshold)
+        probability = None if previous is None else previous.probability
+        return predict(self._model, self._whole.embedding, prompts, probability, threshold=self._threshold)
 
     def _remember(self, steps: tuple[Step, ...]) -> None:
         """Append to the timeline, dropping what was undone and what is too old."""
@@ -255,19 +260,19 @@ class PredictionCancelled(Exception):
 def _n_bytes(timeline: list[tuple[Step, ...]]) -> int:
     """Size of all probabilities of a timeline, each counted once."""
     predictions = {id(step.prediction): step.prediction for steps in timeline for step in steps}
-    return sum(prediction.probability.nbytes for prediction in predictions.values())
+    return sum(prediction.n_bytes for prediction in predictions.values())
 
 
-def _encode(model: InteractiveModel, rgb: NDArray[np.float32]) -> ImageEmbedding:
-    with torch.inference_mode():
-        return model.encode_image(torch.from_numpy(rgb.transpose(2, 0, 1).copy()))
+def prefers_zoom(model: InteractiveModel) -> bool:
+    """Whether a model's weights were trained to answer on windows, too; False for models that do not say."""
+    return bool(getattr(model, "prefers_zoom", False))
 
 
-def _previous_probability(steps: tuple[Step, ...], prompt: Prompt) -> Probability | None:
+def _previous(steps: tuple[Step, ...], prompt: Prompt) -> Prediction | None:
     """What is fed back when `prompt` is added: its own mask, or else the last answer."""
     if isinstance(prompt, MaskPrompt):
-        return prompt.mask.astype(np.float32)
-    return steps[-1].prediction.probability if steps else None
+        return Prediction.whole(prompt.mask.astype(np.float32))
+    return steps[-1].prediction if steps else None
 
 
 def _common_length(ours: list[Prompt], theirs: tuple[Prompt, ...]) -> int:

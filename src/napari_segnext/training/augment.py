@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from napari_segnext._types import Shape2D
 
-MODEL_VIEW_PX = 512
-"""Side that whole images are shrunk or enlarged to when a model is used; crops mimic that scale."""
+WHOLE_VIEW_SHARE = 0.4
+"""Of crops at the scale at which the model sees whole images; the others are like windows about an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,13 @@ class Extent:
         return max(self.bottom - self.top, self.right - self.left)
 
 
-def random_crop_matrix(rng: Generator, image_shape: Shape2D, extent: Extent, crop_px: int) -> NDArray[np.float64]:
+def random_crop_matrix(
+    rng: Generator, image_shape: Shape2D, extent: Extent, crop_px: int, *, view_px: int
+) -> NDArray[np.float64]:
     """Affine map from crop pixels to image pixels about an object.
 
-    Half of the crops have the scale at which the whole image would fill the model's input, the other half show the
-    object at a size of 0.15 to 0.8 of the crop. In both the object spans at least 0.05 and at most 1.1 of the crop. The
+    Some of the crops have the scale at which the whole image would fill the model's input, `view_px`; in the others the
+    object spans 0.2 to 0.9 of the crop, as in a window about it. In all it spans at least 0.05 and at most 1.1. The
     map turns (by any quarter, and up to 15°), mirrors, and stretches by up to 1.3.
 
     Returns
@@ -53,10 +55,10 @@ def random_crop_matrix(rng: Generator, image_shape: Shape2D, extent: Extent, cro
     ndarray
         `(2, 3)`: image (row, column) = matrix @ (crop row, crop column, 1).
     """
-    if rng.random() < 0.5:
-        scale = MODEL_VIEW_PX / max(image_shape) * np.exp(rng.uniform(np.log(0.7), np.log(1.6)))
+    if rng.random() < WHOLE_VIEW_SHARE:
+        scale = view_px / max(image_shape) * np.exp(rng.uniform(np.log(0.7), np.log(1.6)))
     else:
-        scale = crop_px * rng.uniform(0.15, 0.8) / extent.side
+        scale = crop_px * np.exp(rng.uniform(np.log(0.2), np.log(0.9))) / extent.side
     scale = float(np.clip(scale, 0.05 * crop_px / extent.side, 1.1 * crop_px / extent.side))
     aspect = np.exp(rng.uniform(-0.5, 0.5) * np.log(1.3))
     angle = np.deg2rad(rng.uniform(-15, 15)) if rng.random() < 0.4 else 0.0
@@ -75,11 +77,17 @@ def random_crop_matrix(rng: Generator, image_shape: Shape2D, extent: Extent, cro
 def warp(array: Tensor, matrix: NDArray[np.float64], crop_px: int, *, is_label: bool) -> Tensor:
     """Sample `(C, H, W)` float at the pixels of a crop; outside the image, images are mirrored and labels are 0.
 
+    Images that are shrunk to less than 2/3 are averaged over whole pixels first, so that nothing aliases.
+
     Returns
     -------
     Tensor
         `(C, crop_px, crop_px)` float32.
     """
+    factor = round(float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))))
+    if factor > 1 and not is_label:
+        array = F.avg_pool2d(array[None].float(), factor, ceil_mode=True)[0]
+        matrix = np.concatenate([matrix[:, :2], matrix[:, 2:] - (factor - 1) / 2], axis=1) / factor
     height, width = array.shape[-2:]
     rows, columns = torch.meshgrid(torch.arange(crop_px), torch.arange(crop_px), indexing="ij")
     linear = torch.from_numpy(matrix).float()

@@ -26,14 +26,20 @@ class DataConfig:
     roots
         Folders with packs (`manifest.csv`) or with `images/` and `labels/`.
     domain_weights
-        Relative chance of a domain; 1 where not named. Domains are drawn first, then an image, then an object.
+        Relative chance of a domain; 1 where not named. Domains are drawn first, then a series of images (whose ids
+        begin with the same letters) by the root of their number, then an image, then an object.
     min_object_px
         Smaller objects (in pixels of the original image) are not chosen.
+    n_procedural, procedural_px, procedural_seed
+        Number, side and seed of procedural images; they are the domain "procedural", made when they are first drawn.
     """
 
     roots: tuple[str, ...]
     domain_weights: dict[str, float] = field(default_factory=dict)
     min_object_px: int = 30
+    n_procedural: int = 0
+    procedural_px: int = 256
+    procedural_seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,9 @@ class TrainingConfig:
         Of weights, crops and prompts; sample `i` of a run is the same whenever it is drawn.
     n_workers
         Processes that prepare samples.
+    precision
+        "auto" computes in bfloat16 on CUDA and in float32 elsewhere; "bf16" in bfloat16 everywhere, which is faster on
+        CPUs with AVX-512 BF16 or AMX and slower on others; "fp32" never does.
     save_every_n_steps
         How often the checkpoint is written.
     licence, card
@@ -160,6 +169,7 @@ class TrainingConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     seed: int = 0
     n_workers: int = 1
+    precision: str = "auto"
     save_every_n_steps: int = 100
     licence: str = ""
     card: str = ""
@@ -280,6 +290,8 @@ def _config_from_dict(values: dict[str, Any], path: Path) -> TrainingConfig:
         raise ConfigError(f"{path} has no [[stages]]; expected at least one with n_steps, crop_px and batch_size.")
     if config.optimiser.schedule not in ("cosine", "step"):
         raise ConfigError(f"{path}: schedule is {config.optimiser.schedule!r}; expected 'cosine' or 'step'.")
+    if config.precision not in ("auto", "fp32", "bf16"):
+        raise ConfigError(f"{path}: precision is {config.precision!r}; expected 'auto', 'fp32' or 'bf16'.")
     return config
 
 

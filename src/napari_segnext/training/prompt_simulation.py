@@ -28,14 +28,22 @@ class PromptMix:
     ----------
     click, box, polygon, scribble, mask
         Relative chances of the first prompt. The paper trained on clicks only.
+    single_click
+        Chance that a session that starts with clicks starts with just one, positive and deep inside.
     with_click
         Chance that a positive click comes with a box or polygon.
     max_clicks
         Greatest number of random clicks of each sign at the start; fewer are likelier by `click_decay` each.
     click_decay
         Ratio of the chances of n + 1 and n clicks.
+    first_answer
+        Chance that the answer to the first prompts is learned from. Otherwise the model's own answers are corrected
+        first, by clicks from the current answer.
     max_corrections
-        Corrections (each a click from the current answer) are 0 to this many.
+        Corrections are then 1 to this many.
+    refinement
+        Chance that a correction gives no click: the answer is fed back, coarsened as a view of less magnification would
+        have given it. Zoom lives on it.
     """
 
     click: float = 0.6
@@ -43,10 +51,13 @@ class PromptMix:
     polygon: float = 0.06
     scribble: float = 0.12
     mask: float = 0.1
+    single_click: float = 0.5
     with_click: float = 0.5
     max_clicks: int = 12
     click_decay: float = 0.6
-    max_corrections: int = 3
+    first_answer: float = 0.3
+    max_corrections: int = 4
+    refinement: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +88,32 @@ def simulate_start(rng: Generator, truth: Mask, mix: PromptMix) -> SimulatedStar
     mix
         Chances.
     """
+    window = _neighbourhood(truth)
+    near = truth[window]
     chances = np.array([getattr(mix, kind) for kind in FIRST_PROMPTS], dtype=float)
     kind = rng.choice(FIRST_PROMPTS, p=chances / chances.sum())
     previous_mask = np.zeros(truth.shape, np.float32)
     prompts: list[Prompt] = []
     match kind:
+        case "click" if rng.random() < mix.single_click:
+            prompts = [_click_within(rng, near, is_positive=True)]
         case "click":
-            prompts = [*_clicks(rng, truth, mix)]
+            prompts = [*_clicks(rng, near, mix)]
         case "box":
-            prompts = [_box(rng, truth)]
+            prompts = [_box(rng, near)]
         case "polygon":
-            prompts = [_polygon(rng, truth)]
+            prompts = [_polygon(rng, near)]
         case "scribble":
-            prompts = [_scribble(rng, truth, is_positive=True)]
-            if rng.random() < 0.3 and not truth.all():
-                prompts.append(_scribble(rng, _surroundings(truth), is_positive=False))
+            prompts = [_scribble(rng, near, is_positive=True)]
+            if rng.random() < 0.3 and not near.all():
+                prompts.append(_scribble(rng, _surroundings(near), is_positive=False))
         case "mask":
-            previous_mask = _damaged(rng, truth).astype(np.float32)
-            prompts = [_click_within(rng, truth, is_positive=True)] if rng.random() < 0.5 else []
+            previous_mask[window] = _of_another_slice(rng, near)
+            prompts = [_click_within(rng, near, is_positive=True)] if rng.random() < 0.5 else []
     if kind in ("box", "polygon") and rng.random() < mix.with_click:
-        prompts.append(_click_within(rng, truth, is_positive=True))
-    return SimulatedStart(Prompts(tuple(prompts)), previous_mask)
+        prompts.append(_click_within(rng, near, is_positive=True))
+    shift = (window[0].start, window[1].start)
+    return SimulatedStart(Prompts(tuple(_shifted(prompt, shift) for prompt in prompts)), previous_mask)
 
 
 def simulate_correction(rng: Generator, truth: Mask, answer: Mask) -> Click | None:
@@ -120,15 +136,16 @@ def simulate_correction(rng: Generator, truth: Mask, answer: Mask) -> Click | No
     RITM's iterative sampling. Depths are measured at every other pixel, a quarter of the work.
     """
     missed, added = truth & ~answer, answer & ~truth
-    depths = [_depth(missed[::2, ::2]), _depth(added[::2, ::2])]
-    if max(depth.max() for depth in depths) == 0:
+    parts = [
+        (is_positive, *_depth_where_true(errors[::2, ::2])) for is_positive, errors in ((True, missed), (False, added))
+    ]
+    is_positive, top, left, depth = max(parts, key=lambda part: part[3].max())
+    if depth.max() == 0:
         errors, is_positive = (missed, True) if missed.any() else (added, False)
         return _click_at(rng, errors, is_positive=is_positive) if errors.any() else None
-    is_positive = bool(depths[0].max() > depths[1].max())
-    depth = depths[0] if is_positive else depths[1]
-    rows, columns = np.nonzero(depth > depth.max() / 2)
-    which = rng.integers(len(rows))
-    return Click(2 * int(rows[which]), 2 * int(columns[which]), is_positive)
+    candidates = np.argwhere(depth > depth.max() / 2)
+    row, column = candidates[rng.integers(len(candidates))]
+    return Click(2 * (top + int(row)), 2 * (left + int(column)), is_positive)
 
 
 def _clicks(rng: Generator, truth: Mask, mix: PromptMix) -> list[Click]:
@@ -136,9 +153,10 @@ def _clicks(rng: Generator, truth: Mask, mix: PromptMix) -> list[Click]:
     n_positive = 1 + rng.choice(mix.max_clicks, p=chances[:-1] / chances[:-1].sum())
     n_negative = rng.choice(mix.max_clicks + 1, p=chances / chances.sum())
     clicks = [_click_within(rng, truth, is_positive=True) for _ in range(n_positive)]
-    outside = _surroundings(truth) if rng.random() < 0.6 else ~truth
-    if outside.any():
-        clicks += [_click_at(rng, outside, is_positive=False) for _ in range(n_negative)]
+    if n_negative:
+        outside = _surroundings(truth) if rng.random() < 0.6 else ~truth
+        if outside.any():
+            clicks += [_click_at(rng, outside, is_positive=False) for _ in range(n_negative)]
     return clicks
 
 
@@ -198,16 +216,64 @@ def _surroundings(truth: Mask) -> Mask:
     return band if band.any() else ~truth
 
 
-def _damaged(rng: Generator, truth: Mask) -> Mask:
-    """The object as another slice, a neighbour's outline or a poor earlier mask might show it."""
-    size = max(1.0, 0.12 * np.sqrt(truth.sum()))
-    inside, outside = ndimage.distance_transform_edt(truth), ndimage.distance_transform_edt(~truth)
+def _of_another_slice(rng: Generator, truth: Mask) -> NDArray[np.float32]:
+    """The object as a neighbouring slice, or a poor earlier mask, might show it: `(H, W)` float32 in [0, 1].
+
+    Grown or shrunk unevenly, scaled, shifted, now and then with a part cut off, and soft as a probability or hard.
+    """
+    size = max(1.0, 0.15 * np.sqrt(truth.sum()))
+    signed = ndimage.distance_transform_edt(truth) - ndimage.distance_transform_edt(~truth)
     noise = ndimage.zoom(rng.standard_normal((6, 6)), np.array(truth.shape) / 6, order=1)
-    damaged = (inside - outside) > rng.uniform(-size, size) + noise * size * rng.uniform(0, 1)
-    damaged = np.roll(damaged, rng.integers(-int(size) - 1, int(size) + 2, size=2), axis=(0, 1))
-    return damaged if damaged.any() else truth
+    level = rng.uniform(-size, size) + noise * size * rng.uniform(0, 1)
+    if rng.random() < 0.2:
+        angle = rng.uniform(0, 2 * np.pi)
+        rows, columns = (np.arange(n) - rng.uniform(0.3, 0.7) * n for n in truth.shape)
+        level = np.where(np.sin(angle) * rows[:, None] + np.cos(angle) * columns < 0, level, 3 * size)
+    excess = signed - level
+    mask = excess > 0 if rng.random() < 0.5 else 1 / (1 + np.exp(-np.clip(excess / rng.uniform(0.3, 1.5), -30, 30)))
+    moved = _moved(mask.astype(np.float32), rng.uniform(0.8, 1.25, size=2), rng.uniform(-size, size, size=2))
+    return moved if moved.max() > 0.5 else truth.astype(np.float32)
+
+
+def _moved(mask: NDArray[np.float32], scale: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A mask scaled about its centre and shifted, empty where it came from outside."""
+    centre = (np.array(mask.shape) - 1) / 2
+    offset = centre - scale * centre - shift
+    return np.asarray(ndimage.affine_transform(mask, scale, offset, order=1), dtype=np.float32)
+
+
+def _neighbourhood(truth: Mask) -> tuple[slice, slice]:
+    """The object with as much again around it; all that its prompts need, and cheaper than the whole crop."""
+    bounds = []
+    for axis, n in enumerate(truth.shape):
+        where = np.flatnonzero(truth.any(axis=1 - axis))
+        margin = 8 + (int(where[-1]) - int(where[0]) + 1) // 2
+        bounds.append(slice(max(0, int(where[0]) - margin), min(n, int(where[-1]) + 1 + margin)))
+    return bounds[0], bounds[1]
+
+
+def _shifted(prompt: Prompt, shift: tuple[int, int]) -> Prompt:
+    rows, columns = shift
+    match prompt:
+        case Click(row, column, is_positive):
+            return Click(row + rows, column + columns, is_positive)
+        case Box(top, left, bottom, right):
+            return Box(top=top + rows, left=left + columns, bottom=bottom + rows, right=right + columns)
+        case Polygon():
+            return Polygon(np.asarray(prompt.vertices) + shift)
+        case Scribble():
+            return Scribble(np.asarray(prompt.path) + shift, prompt.is_positive)
+    return prompt
 
 
 def _depth(region: Mask) -> NDArray[np.float64]:
     """Distance to the outside; the border of the array is outside."""
     return np.asarray(ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1])
+
+
+def _depth_where_true(region: Mask) -> tuple[int, int, NDArray[np.float64]]:
+    """Top, left, and `_depth` of the bounding box of what is true."""
+    rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
+    if len(rows) == 0:
+        return 0, 0, np.zeros((1, 1))
+    return int(rows[0]), int(columns[0]), _depth(region[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAY_CHANGE = frozenset(
-    {"output", "card", "n_workers", "save_every_n_steps", "validation", "initial_weights", "licence", "stages"}
+    {
+        "output",
+        "card",
+        "n_workers",
+        "save_every_n_steps",
+        "validation",
+        "initial_weights",
+        "licence",
+        "stages",
+        "precision",
+    }
 )
 _MISSING = "nothing"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_segnext.datasets import ImageSample
     from napari_segnext.training.config import StageConfig, TrainingConfig
+    from napari_segnext.training.sources import Source
 
-MIN_CROPPED_OBJECT_PX = 16
+MIN_CROPPED_OBJECT_PX = 24
 MAX_START_CLICKS = 96
 MAX_DRAWS = 1000
 _CACHED_BYTES_PER_PROCESS = 3_000_000_000
@@ -79,7 +80,7 @@ class SampleDataset(Dataset[TrainingSample]):
 
     def __init__(
         self,
-        sources: Sequence[ImageSample],
+        sources: Sequence[Source],
         config: TrainingConfig,
         stage: StageConfig,
         *,
@@ -88,9 +89,9 @@ class SampleDataset(Dataset[TrainingSample]):
         self._config = config
         self._stage = stage
         self._click_spacing_px = click_spacing_px
-        self._by_domain: dict[str, list[ImageSample]] = {}
+        self._by_domain: dict[str, dict[str, list[Source]]] = {}
         for source in sources:
-            self._by_domain.setdefault(source.group, []).append(source)
+            self._by_domain.setdefault(source.group, {}).setdefault(_series(source), []).append(source)
         weights = np.array([config.data.domain_weights.get(domain, 1.0) for domain in self._by_domain], dtype=float)
         self._domain_chances = weights / weights.sum()
 
@@ -100,7 +101,7 @@ class SampleDataset(Dataset[TrainingSample]):
             sample = self._drawn(rng)
             if sample is not None:
                 return sample
-        n_images = sum(len(sources) for sources in self._by_domain.values())
+        n_images = sum(len(images) for domain in self._by_domain.values() for images in domain.values())
         raise ConfigError(
             f"sample {index} found no object in {MAX_DRAWS} draws from {n_images} images; expected objects of at least "
             f"{self._config.data.min_object_px} pixels (min_object_px) that keep {MIN_CROPPED_OBJECT_PX} in a crop of "
@@ -109,9 +110,7 @@ class SampleDataset(Dataset[TrainingSample]):
 
     def _drawn(self, rng: Generator) -> TrainingSample | None:
         """A sample, or None if the choice left no object in the crop."""
-        domain = rng.choice(list(self._by_domain), p=self._domain_chances)
-        source = self._by_domain[domain][rng.integers(len(self._by_domain[domain]))]
-        pixels = _cache.read(source, self._config.data.min_object_px)
+        pixels = _cache.read(self._chosen(rng), self._config.data.min_object_px)
         if not pixels.objects:
             return None
         label = list(pixels.objects)[rng.integers(len(pixels.objects))]
@@ -128,9 +127,18 @@ class SampleDataset(Dataset[TrainingSample]):
             previous_masks=torch.from_numpy(np.stack([start.previous_mask for start in starts])),
         )
 
+    def _chosen(self, rng: Generator) -> Source:
+        """A domain by its weight, a series of it by the root of its number of images, and one of these."""
+        series = self._by_domain[rng.choice(list(self._by_domain), p=self._domain_chances)]
+        chances = np.sqrt([len(images) for images in series.values()])
+        images = series[rng.choice(list(series), p=chances / chances.sum())]
+        return images[rng.integers(len(images))]
+
     def _crop(self, rng: Generator, pixels: _Pixels, extent: Extent) -> tuple[Tensor, NDArray[np.int64]]:
         crop_px = self._stage.crop_px
-        matrix = random_crop_matrix(rng, pixels.labels.shape, extent, crop_px)
+        matrix = random_crop_matrix(
+            rng, pixels.labels.shape, extent, crop_px, view_px=max(self._config.model.input_shape)
+        )
         window, matrix = _window(matrix, pixels.labels.shape, crop_px)
         image = torch.from_numpy(pixels.rgb[:, window[0], window[1]]).float() / 255
         labels = torch.from_numpy(pixels.labels[window].astype(np.int32))[None]
@@ -173,6 +181,12 @@ def collate(samples: list[TrainingSample]) -> TrainingSample:
     )
 
 
+def _series(source: Source) -> str:
+    """What images of one origin share: the letters with which their ids begin."""
+    beginning = re.match(r"[^\W\d_]*", source.id)
+    return beginning.group() if beginning else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pixels:
     """An image in memory: `(3, H, W)` uint8, `(H, W)` labels, and where the objects are."""
@@ -198,9 +212,9 @@ class _PixelCache:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._n_bytes = 0
-        self._kept: OrderedDict[tuple[ImageSample, int], _Pixels] = OrderedDict()
+        self._kept: OrderedDict[tuple[Source, int], _Pixels] = OrderedDict()
 
-    def read(self, source: ImageSample, min_object_px: int) -> _Pixels:
+    def read(self, source: Source, min_object_px: int) -> _Pixels:
         """An image from memory or, if it is not there, from its file."""
         key = (source, min_object_px)
         if key in self._kept:
@@ -211,7 +225,7 @@ class _PixelCache:
             self._keep(key, pixels)
         return pixels
 
-    def _keep(self, key: tuple[ImageSample, int], pixels: _Pixels) -> None:
+    def _keep(self, key: tuple[Source, int], pixels: _Pixels) -> None:
         self._kept[key] = pixels
         self._n_bytes += pixels.n_bytes
         while self._n_bytes > self._max_bytes:
@@ -222,7 +236,7 @@ class _PixelCache:
 _cache = _PixelCache(_CACHED_BYTES_PER_PROCESS)
 
 
-def _read(source: ImageSample, min_object_px: int) -> _Pixels:
+def _read(source: Source, min_object_px: int) -> _Pixels:
     loaded = source.read()
     rgb = np.round(image_to_rgb(loaded.image) * 255).astype(np.uint8).transpose(2, 0, 1)
     labels = np.maximum(loaded.labels, 0).astype(np.int32)

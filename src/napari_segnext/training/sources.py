@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from napari_segnext.datasets import open_dataset
+from napari_segnext.datasets import ImageSample, open_dataset
+from napari_segnext.datasets.procedural import ProceduralSample, list_procedural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_segnext.datasets import ImageSample
+    from napari_segnext.training.config import DataConfig
+
+Source: TypeAlias = ImageSample | ProceduralSample
+"""Something with a group and `read()`."""
 
 
-def find_sources(roots: Sequence[str]) -> list[ImageSample]:
-    """Images and labels below some folders, in a fixed order.
+def find_sources(data: DataConfig) -> list[Source]:
+    """Images and labels below some folders and procedural ones, in a fixed order.
 
     Parameters
     ----------
-    roots
-        Folders with packs (`manifest.csv`), or with `images/` and `labels/` whose files have equal stems.
+    data
+        Its roots are folders with packs (`manifest.csv`), or with `images/` and `labels/` whose files have equal stems.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If a folder is neither.
     """
-    return [sample for root in roots for sample in open_dataset(_layout(Path(root)), root)]
+    real = [sample for root in data.roots for sample in open_dataset(_layout(Path(root)), root)]
+    procedural = list_procedural(data.n_procedural, seed=data.procedural_seed, side_px=data.procedural_px)
+    return [*real, *procedural]
 
 
-def hash_of_sources(sources: Sequence[ImageSample]) -> str:
-    """SHA-256 over names and bytes of all files; stored with the weights."""
+def hash_of_sources(sources: Sequence[Source]) -> str:
+    """SHA-256 over names and bytes of all files, and the names of procedural images; stored with the weights."""
     digest = hashlib.sha256()
     for source in sources:
+        if isinstance(source, ProceduralSample):
+            digest.update(source.id.encode())
+            continue
         for path in (source.image_path, source.label_path):
             digest.update(path.name.encode())
             digest.update(path.read_bytes())

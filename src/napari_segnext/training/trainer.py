@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_segnext.training.config import StageConfig, TrainingConfig
+    from napari_segnext.training.prompt_simulation import PromptMix
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Trainer:
         self.config = config
         self.device = torch.device(device)
         self._output = Path(config.output)
-        self._sources = find_sources(config.data.roots)
+        self._sources = find_sources(config.data)
         require_sound(config, {source.group for source in self._sources})
         _require_fitting_crops(config)
         self._output.mkdir(parents=True, exist_ok=True)
@@ -218,7 +219,7 @@ class Trainer:
         truths = batch.truths.to(self.device)
         image = batch.image.to(self.device, memory_format=torch.channels_last)
         previous_masks, clicks = batch.previous_masks.to(self.device), batch.clicks.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._is_in_bf16()):
             # encode once; the objects of an image share its embedding
             self.model.train()
             levels = self.model.encoder(self.model.normalise(image))
@@ -229,10 +230,13 @@ class Trainer:
             self.model.eval()
             with torch.no_grad():
                 fixed = tuple(level.detach() for level in levels)
-                for _ in range(rng.integers(self.config.prompts.max_corrections + 1)):
+                for _ in range(_n_corrections(rng, self.config.prompts)):
                     probability = torch.sigmoid(self._logits(fixed, clicks, previous_masks).float())
-                    clicks = torch.cat([clicks, _corrections(rng, batch.truths, probability).to(clicks)], dim=1)
-                    previous_masks = probability
+                    if rng.random() < self.config.prompts.refinement:
+                        previous_masks = _coarsened(probability, factor=int(rng.integers(1, 6)))
+                    else:
+                        clicks = torch.cat([clicks, _corrections(rng, batch.truths, probability).to(clicks)], dim=1)
+                        previous_masks = probability
 
             # the answer that is learned from
             self.model.train()
@@ -240,6 +244,11 @@ class Trainer:
         logits = logits.float()
         loss = compute_loss(logits, truths.float(), self.config.loss)
         return loss, _mean_iou(logits.detach() > 0, truths)
+
+    def _is_in_bf16(self) -> bool:
+        if self.config.precision == "auto":
+            return self.device.type == "cuda"
+        return self.config.precision == "bf16"
 
     def _logits(self, levels: tuple[Tensor, ...], clicks: Tensor, previous_masks: Tensor) -> Tensor:
         shape = (previous_masks.shape[-2], previous_masks.shape[-1])
@@ -339,6 +348,19 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     if optimiser.schedule == "step":
         return float(optimiser.learning_rate * 0.1 ** sum(fraction >= milestone for milestone in optimiser.milestones))
     return optimiser.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))
+
+
+def _n_corrections(rng: Generator, mix: PromptMix) -> int:
+    """How many of its own answers the model sees before the one that is learned from."""
+    if mix.max_corrections == 0 or rng.random() < mix.first_answer:
+        return 0
+    return int(rng.integers(1, mix.max_corrections + 1))
+
+
+def _coarsened(probability: Tensor, *, factor: int) -> Tensor:
+    """`(B, H, W)` as if seen at a `factor`-th of the magnification."""
+    coarse = F.avg_pool2d(probability[:, None], factor, ceil_mode=True)
+    return F.interpolate(coarse, probability.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
 
 
 def _corrections(rng: Generator, truths: Tensor, probability: Tensor) -> Tensor:

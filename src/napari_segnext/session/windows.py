@@ -1,0 +1,220 @@
+"""Where to look: the window of an image that a model predicts on, chosen from the prompts and the last answer.
+
+1. Before there is an answer, the whole image is looked at, or what a box or polygon encloses.
+2. Around what was found a window is laid, with a margin, and predicted on; while it shrinks much, this goes on.
+3. With an answer, the window stays as long as object and prompts sit well in it, so that its embedding serves again.
+4. Where the answer reaches the edge of its window, the window grows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Scribble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_segnext._types import Mask, Shape2D
+    from napari_segnext.prompts import Prompts
+
+MARGIN = 1.7
+"""Side of a new window over the longer side of the object in it."""
+
+GROWTH = 2.0
+"""Of a window whose answer runs on beyond it."""
+
+MIN_WINDOW_PX = 96
+"""Least side of a window; smaller objects do not fill it."""
+
+GREATEST_MAGNIFICATION = 6
+"""Of a new window over the view in which the object was found: coarse views show sizes badly."""
+
+KEPT_SPAN = (0.3, 0.85)
+"""A window is kept while the object spans such a part of its side."""
+
+TOUCHING_SHARE = 0.02
+"""A window grows where the object covers more than this share of its inner edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """An upright rectangle of whole pixels of an image.
+
+    Attributes
+    ----------
+    top, left, height, width
+        First row and column, and numbers of rows and columns, above 0.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @classmethod
+    def whole(cls, image_shape: Shape2D) -> Window:
+        """All of an image."""
+        return cls(0, 0, *image_shape)
+
+    @property
+    def bottom(self) -> int:
+        """One past the last row."""
+        return self.top + self.height
+
+    @property
+    def right(self) -> int:
+        """One past the last column."""
+        return self.left + self.width
+
+    @property
+    def shape(self) -> Shape2D:
+        """(rows, columns)."""
+        return self.height, self.width
+
+    @property
+    def side(self) -> int:
+        """The longer side."""
+        return max(self.height, self.width)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """To index `(H, W)` arrays of the image."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def contains(self, other: Window) -> bool:
+        """Whether no pixel of the other lies outside."""
+        return (
+            self.top <= other.top
+            and self.left <= other.left
+            and other.bottom <= self.bottom
+            and other.right <= self.right
+        )
+
+    def joined(self, other: Window) -> Window:
+        """The smallest window that contains both."""
+        top, left = min(self.top, other.top), min(self.left, other.left)
+        return Window(top, left, max(self.bottom, other.bottom) - top, max(self.right, other.right) - left)
+
+
+def square_window(needed: Window, side: int, image_shape: Shape2D) -> Window:
+    """A square about the middle of `needed`, moved into the image and cut where the image is smaller."""
+    starts, sizes = [], []
+    middles = (needed.top + needed.height / 2, needed.left + needed.width / 2)
+    for middle, n in zip(middles, image_shape, strict=True):
+        size = min(side, n)
+        starts.append(int(np.clip(round(middle - size / 2), 0, n - size)))
+        sizes.append(size)
+    return Window(*starts, *sizes)
+
+
+def window_about(needed: Window, image_shape: Shape2D, *, seen_in: Window | None = None) -> Window:
+    """A square window with a margin about what must be seen.
+
+    Parameters
+    ----------
+    needed
+        What must be seen.
+    image_shape
+        (rows, columns).
+    seen_in
+        The view in which it was found; None if its extent is known and not estimated.
+    """
+    least = MIN_WINDOW_PX if seen_in is None else max(MIN_WINDOW_PX, seen_in.side / GREATEST_MAGNIFICATION)
+    return square_window(needed, int(np.ceil(max(least, MARGIN * needed.side))), image_shape)
+
+
+def next_window(needed: Window, current: Window, image_shape: Shape2D) -> Window:
+    """`current` if what must be seen sits well in it, or else a new window about it."""
+    low, high = KEPT_SPAN
+    is_small = needed.side < low * current.side and current.side > MIN_WINDOW_PX
+    if not is_small and _has_margin(needed, current, image_shape, margin_px=(1 - high) / 2 * current.side):
+        return current
+    return window_about(needed, image_shape, seen_in=current)
+
+
+def grown_window(needed: Window, current: Window, image_shape: Shape2D) -> Window:
+    """A larger window about what must be seen, for an answer that reaches the edge of the current one."""
+    return square_window(needed, int(np.ceil(GROWTH * max(needed.side, current.side))), image_shape)
+
+
+def touches_edge(mask: Mask, window: Window, image_shape: Shape2D) -> bool:
+    """Whether an answer runs on beyond its window.
+
+    Parameters
+    ----------
+    mask
+        `(h, w)` bool, the answer in the window, at any resolution.
+    window
+        The window.
+    image_shape
+        (rows, columns); edges of the window on the border of the image do not count.
+    """
+    edges = [
+        (mask[0], window.top > 0),
+        (mask[-1], window.bottom < image_shape[0]),
+        (mask[:, 0], window.left > 0),
+        (mask[:, -1], window.right < image_shape[1]),
+    ]
+    inner = [edge for edge, is_inner in edges if is_inner]
+    if not inner:
+        return False
+    covered = sum(int(np.count_nonzero(edge)) for edge in inner)
+    return covered > TOUCHING_SHARE * sum(len(edge) for edge in inner)
+
+
+def extent_of_mask(mask: Mask) -> Window | None:
+    """Bounding box of what is true in a `(H, W)` mask; None if nothing is."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if len(rows) == 0:
+        return None
+    return Window(int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1)
+
+
+def extent_of_prompts(prompts: Prompts, image_shape: Shape2D) -> Window | None:
+    """Box around all that says where the object is: positive clicks and scribbles, boxes, polygons; None if none."""
+    points = [point for prompt in prompts for point in _points_on_object(prompt)]
+    return _extent_of_points(points, image_shape)
+
+
+def extent_of_outlines(prompts: Prompts, image_shape: Shape2D) -> Window | None:
+    """Box around boxes and polygons, which enclose the object; None if there is neither."""
+    outlines = [prompt for prompt in prompts if isinstance(prompt, Box | Polygon)]
+    return _extent_of_points([point for prompt in outlines for point in _points_on_object(prompt)], image_shape)
+
+
+def _points_on_object(prompt: Click | Box | Polygon | Scribble | MaskPrompt) -> Iterable[tuple[float, float]]:
+    match prompt:
+        case Click() if prompt.is_positive:
+            return [(prompt.row, prompt.column)]
+        case Scribble() if prompt.is_positive:
+            return prompt.path
+        case Box():
+            return [(prompt.top, prompt.left), (prompt.bottom, prompt.right)]
+        case Polygon():
+            return prompt.vertices
+    return []
+
+
+def _extent_of_points(points: Iterable[tuple[float, float]], image_shape: Shape2D) -> Window | None:
+    array = np.array([*points], dtype=np.float64).reshape(-1, 2)
+    if len(array) == 0:
+        return None
+    last = np.array(image_shape) - 1
+    low = np.clip(np.floor(array.min(axis=0)), 0, last).astype(int)
+    high = np.clip(np.ceil(array.max(axis=0)), 0, last).astype(int)
+    return Window(int(low[0]), int(low[1]), int(high[0] - low[0]) + 1, int(high[1] - low[1]) + 1)
+
+
+def _has_margin(needed: Window, window: Window, image_shape: Shape2D, *, margin_px: float) -> bool:
+    """Whether `needed` keeps a distance from the edges of the window that are not the border of the image."""
+    return (
+        (window.top == 0 or needed.top - window.top >= margin_px)
+        and (window.left == 0 or needed.left - window.left >= margin_px)
+        and (window.bottom == image_shape[0] or window.bottom - needed.bottom >= margin_px)
+        and (window.right == image_shape[1] or window.right - needed.right >= margin_px)
+        and window.contains(needed)
+    )
