@@ -118,8 +118,9 @@ def test_samples_hold_objects_with_prompts(run_folder):
 def test_model_learns_to_follow_clicks(run_folder):
     config = config_in(
         run_folder,
-        first=("n_steps = 3", "n_steps = 70"),
+        first=("n_steps = 3", "n_steps = 80"),
         size=("batch_size = 2\n\n[[stages]]", "batch_size = 6\n\n[[stages]]"),
+        rate=("learning_rate = 0.003", "learning_rate = 0.01"),
     )
     progress = list(Trainer(config).run())
     assert progress[-1].iou > progress[4].iou + 0.1
