@@ -47,7 +47,7 @@ def test_training_example_is_a_valid_configuration(tmp_path):
     (tmp_path / "config.toml").write_text(text, encoding="utf8")
     config = read_training_config(tmp_path / "config.toml")
     assert config.name == "my-cells"
-    assert config.n_steps == 2000
+    assert config.n_steps == 1600
 
 
 def test_configuration_of_the_bundled_model_is_valid_and_brings_its_card():

@@ -5,7 +5,15 @@ import pytest
 
 pytest.importorskip("napari")
 
-from napari_segnext.annotator.answers import MAX_PLANE_PIXELS, MAX_SESSIONS, Answerer, Request
+from napari_segnext.annotator import answers
+from napari_segnext.annotator.answers import (
+    MAX_PLANE_PIXELS,
+    MAX_SESSIONS,
+    MAX_ZOOMED_PLANE_PIXELS,
+    Answerer,
+    Request,
+    require_readable,
+)
 from napari_segnext.annotator.asking import Asker
 from napari_segnext.annotator.coordinates import ShownSlice
 from napari_segnext.errors import ImageError
@@ -36,14 +44,48 @@ def ask(answerer, *prompts, index=0, is_wanted=lambda: True):
 
 
 class TestAnswerer:
-    def test_too_large_a_plane_is_refused_by_its_shape_before_a_pixel_is_read(self, fake_model):
+    @pytest.mark.parametrize(
+        ("zoom", "limit", "words"),
+        [
+            (
+                False,
+                MAX_PLANE_PIXELS,
+                r"64\.1 million pixels; .* at most 64 million without zoom .* or crop it, or",
+            ),
+            (
+                True,
+                MAX_ZOOMED_PLANE_PIXELS,
+                r"150\.[12] million pixels; .* at most 150 million with zoom .* Crop it",
+            ),
+        ],
+        ids=["without zoom", "with zoom"],
+    )
+    def test_too_large_a_plane_is_refused_by_its_shape_before_a_pixel_is_read(self, zoom, limit, words, fake_model):
         unreadable = object()
-        large = ShownSlice(axes=(0, 1), index=(), shape=(MAX_PLANE_PIXELS // 1000, 1001))
-        with pytest.raises(ImageError, match=r"64\.1 million pixels; expected at most 64 million .* Crop it, or"):
-            Answerer(fake_model, unreadable).answer(Request(1, large, (A,)), is_wanted=lambda: True)
-        just_right = ShownSlice(axes=(0, 1), index=(), shape=(MAX_PLANE_PIXELS // 1000, 1000))
+        answerer = Answerer(fake_model, unreadable, zoom=zoom)
+        large = ShownSlice(axes=(0, 1), index=(), shape=(limit // 1000, 1001))
+        with pytest.raises(ImageError, match=words):
+            answerer.answer(Request(1, large, (A,)), is_wanted=lambda: True)
+        just_right = ShownSlice(axes=(0, 1), index=(), shape=(limit // 1000, 1000))
         with pytest.raises(TypeError, match="subscriptable"):
-            Answerer(fake_model, unreadable).answer(Request(1, just_right, (A,)), is_wanted=lambda: True)
+            answerer.answer(Request(1, just_right, (A,)), is_wanted=lambda: True)
+
+    def test_a_plane_that_is_too_large_only_without_zoom_is_told_to_be_zoomed(self):
+        shape = (10_000, 10_000)
+        require_readable(ShownSlice((0, 1), (), shape), is_zoomed=True)
+        with pytest.raises(ImageError, match="Switch zoom on, which takes 150 million; or crop it"):
+            require_readable(ShownSlice((0, 1), (), shape), is_zoomed=False)
+        with pytest.raises(ImageError, match=r"counts\)\. Crop it"):
+            require_readable(ShownSlice((0, 1), (), (30_000, 30_000)), is_zoomed=False)
+
+    def test_sessions_are_bounded_by_their_pixels_too_but_for_the_newest(self, answerer, monkeypatch):
+        monkeypatch.setattr(answers, "MAX_KEPT_PIXELS", 2 * 32 * 32)
+        for index in range(3):
+            ask(answerer, A, index=index)
+        assert [answerer.knows(plane(index)) for index in range(3)] == [False, True, True]
+        monkeypatch.setattr(answers, "MAX_KEPT_PIXELS", 1)
+        ask(answerer, A, index=3)
+        assert [answerer.knows(plane(index)) for index in range(4)] == [False, False, False, True]
 
     def test_each_slice_is_encoded_once(self, answerer, fake_model):
         ask(answerer, A)

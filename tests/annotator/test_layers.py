@@ -36,6 +36,11 @@ def test_made_layers_have_the_image_below_them_and_the_clicks_on_top(viewer, pix
     ]  # fmt: skip
 
 
+def test_marks_of_clicks_stay_small_on_the_screen_however_close_one_looks(viewer):
+    layers = prepare_layers(viewer, viewer.add_image(np.zeros((4000, 4000), np.uint8)))
+    assert layers.points.canvas_size_limits == (4, 20)
+
+
 def test_rgb_image_gives_labels_without_colour_axis(viewer):
     layers = prepare_layers(viewer, viewer.add_image(np.zeros((20, 30, 3), np.uint8), rgb=True))
     assert layers.output.data.shape == (20, 30)

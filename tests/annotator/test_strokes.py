@@ -26,6 +26,14 @@ def test_touching_pixels_are_one_stroke_and_others_are_another():
     assert [(stroke.corner, int(stroke.mask.sum())) for stroke in masks] == [((0, 1), 2), ((3, 0), 2)]
 
 
+def test_strokes_away_from_the_border_lie_where_they_were_painted():
+    painted = np.zeros((40, 50), bool)
+    painted[10, 20:25], painted[30, 15] = True, True
+    one, other = stroke_masks(painted)
+    assert (one.corner, one.mask.shape) == ((10, 20), (1, 5))
+    assert (other.corner, other.mask.shape) == ((30, 15), (1, 1))
+
+
 def test_nothing_painted_gives_no_stroke():
     assert stroke_masks(np.zeros((5, 5), bool)) == []
 

@@ -13,6 +13,7 @@ import pytest
 from napari_segnext.commands.demo_scene import bundled_scene
 from napari_segnext.io import read_image
 from napari_segnext.prompts.prompts_file import read_prompts_file
+from tests.session.test_zoom import BrightModel, image_with_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,8 @@ def test_headless_demo_writes_everything(cli: Cli, tiny_model: Path, tmp_path: P
     report = json.loads((folder / "report.json").read_text())
     assert report["model"]["name"] == "tiny-random"
     assert 0 <= report["iou"] <= 1
+    assert report["zoom"] is False and "without zoom" in done.stdout
+    assert "Zoom: off" in (folder / "report.md").read_text()
     assert report["mask_px"] == read_image(folder / "mask.tif").sum()
     assert set(np.unique(read_image(folder / "mask.png"))) <= {0, 255}
     assert len(report["steps"]) == len(read_prompts_file(folder / "prompts.json").objects[0].prompts_on())
@@ -67,6 +70,27 @@ def test_image_of_ones_own_gets_a_click_in_its_middle(cli: Cli, tiny_model: Path
     (click,) = said.objects[0].prompts_on()
     assert (click.row, click.column) == (14, 20)  # type: ignore[union-attr]
     assert json.loads((tmp_path / "out" / "report.json").read_text())["iou"] is None
+
+
+def test_zoom_is_told_and_written_so_that_predict_repeats_the_mask_even_if_the_model_prefers_none(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = BrightModel()
+    monkeypatch.setattr("napari_segnext.weights.load_model", lambda name, device: model)
+    PIL.Image.fromarray(image_with_disk((600, 800), (300, 400), 12)).save(tmp_path / "disk.png")
+    done = cli("demo", "--headless", tmp_path, "--data", tmp_path / "disk.png")
+    assert done.exit_code == 0, done.output
+    monkeypatch.setattr(BrightModel, "prefers_zoom", False)
+    assert "with zoom" in done.stdout
+    assert json.loads((tmp_path / "report.json").read_text())["zoom"] is True
+    assert "Zoom: on" in (tmp_path / "report.md").read_text()
+    assert read_prompts_file(tmp_path / "prompts.json").zoom is True
+    files = (tmp_path / "image.png", "-p", tmp_path / "prompts.json")
+    for name, options in (("said", ()), ("off", ("--no-zoom",))):
+        assert cli("predict", *files, *options, "-o", tmp_path / f"{name}.tif").exit_code == 0
+    mask = read_image(tmp_path / "mask.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "said.tif"), mask)
+    assert (read_image(tmp_path / "off.tif") != mask).any()
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there is always a display")

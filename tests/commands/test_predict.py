@@ -4,14 +4,22 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
 
 from napari_segnext import Session, load_model
 from napari_segnext.io import read_image
-from napari_segnext.prompts import Click
-from napari_segnext.prompts.prompts_file import read_prompts_file
+from napari_segnext.prompts import Click, Prompts
+from napari_segnext.prompts.prompts_file import (
+    AnnotatedObject,
+    PromptsFile,
+    SlicePrompts,
+    read_prompts_file,
+    write_prompts_file,
+)
 from napari_segnext.weights import import_model
+from tests.session.test_zoom import BrightModel, image_with_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +114,90 @@ def test_contrast_limits_are_passed_on(cli: Cli, prompts_file: Path, tiny_model:
     written = read_image(tmp_path / "out.tif")
     np.testing.assert_array_equal(written == 5, mask & (written != 2))
     assert cli(*arguments, "--contrast-limits", 100, 0).exit_code == 2
+
+
+@pytest.fixture
+def bright_model(monkeypatch: pytest.MonkeyPatch) -> BrightModel:
+    """Taken whatever model is asked for; prefers zoom."""
+    model = BrightModel()
+    monkeypatch.setattr("napari_segnext.weights.load_model", lambda name, device: model)
+    return model
+
+
+@pytest.fixture
+def disk_file(tmp_path: Path) -> Path:
+    PIL.Image.fromarray(image_with_disk((600, 800), (300, 500), 12)).save(tmp_path / "disk.png")
+    return tmp_path / "disk.png"
+
+
+@pytest.mark.parametrize(
+    ("said", "options", "zoom"),
+    [
+        (None, (), True),
+        (False, (), False),
+        (True, (), True),
+        (False, ("--zoom",), True),
+        (True, ("--no-zoom",), False),
+    ],
+)
+def test_zoom_is_as_asked_else_as_the_file_says_else_as_the_model_prefers(
+    said: bool | None,
+    options: tuple[str, ...],
+    zoom: bool,
+    cli: Cli,
+    disk_file: Path,
+    bright_model: BrightModel,
+    tmp_path: Path,
+) -> None:
+    click = Click(300, 500)
+    objects = (AnnotatedObject(1, "", (SlicePrompts(0, 0, Prompts((click,))),)),)
+    write_prompts_file(tmp_path / "p.json", PromptsFile(objects, zoom=said))
+    done = cli("predict", disk_file, "-p", tmp_path / "p.json", "-o", tmp_path / "out.png", *options)
+    assert done.exit_code == 0, done.output
+    mask = read_image(tmp_path / "out.png") > 0
+    session = Session(bright_model, read_image(disk_file), zoom=zoom)
+    np.testing.assert_array_equal(mask, session.add(click).mask)
+    other = Session(bright_model, read_image(disk_file), zoom=not zoom).add(click).mask
+    assert (mask != other).any()
+
+
+@pytest.mark.parametrize("zoom", [True, False], ids=["zoom", "no zoom"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("weights", ["bright", "random"])
+def test_prompts_of_the_annotator_give_the_same_masks_on_the_command_line(
+    weights: str, dtype: type, zoom: bool, cli: Cli, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("napari")
+    from napari.components import ViewerModel
+
+    from napari_segnext.annotator import Annotator
+
+    model = BrightModel() if weights == "bright" else load_model(tiny_model, "cpu")
+    monkeypatch.setattr("napari_segnext.weights.load_model", lambda name, device: model)
+    disks = image_with_disk((500, 600), (300, 400), 12) | image_with_disk((500, 600), (100, 150), 15)
+    pixels = disks.astype(dtype) * (20 if dtype is np.uint16 else 1)
+    pixels[::7, ::5] += np.arange(120, dtype=dtype)
+    tifffile.imwrite(tmp_path / "image.tif", pixels)
+
+    viewer = ViewerModel()
+    annotator = Annotator(viewer, viewer.add_image(pixels), model, zoom=zoom)
+    objects = []
+    for places in (((300, 400), (303.217, 405.5)), ((100, 150), (110, 170))):
+        for number, place in enumerate(places):
+            annotator.set_sign(is_positive=number == 0 or weights == "bright")
+            annotator.layers.points.add(place)
+        if annotator.mask is not None and annotator.mask.any():
+            prompts = annotator.prompts
+            label = annotator.accept()
+            objects.append(AnnotatedObject(label, "", (SlicePrompts(0, 0, prompts),)))
+        annotator.reset()
+    write_prompts_file(tmp_path / "p.json", PromptsFile(tuple(objects), zoom=annotator.is_zoomed))
+
+    done = cli("predict", tmp_path / "image.tif", "-p", tmp_path / "p.json", "-o", tmp_path / "out.tif")
+    assert done.exit_code == 0, done.output
+    written = read_image(tmp_path / "out.tif")
+    assert written.any()
+    np.testing.assert_array_equal(written, annotator.layers.output.data)
 
 
 @pytest.mark.parametrize(

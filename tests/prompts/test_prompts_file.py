@@ -68,6 +68,7 @@ prompts_files = st.builds(
     ).map(tuple),
     st.none() | st.builds(ImageReference, texts, st.lists(st.integers(1, 4096), max_size=4).map(tuple), digests),
     st.none() | st.builds(ModelReference, texts, digests),
+    st.none() | st.booleans(),
 )
 
 
@@ -126,6 +127,19 @@ def test_hand_written_file_may_leave_out_what_has_a_default(tmp_path):
     assert read_prompts_file(path) == PromptsFile((AnnotatedObject(3, "", (SlicePrompts(0, 0, prompts),)),))
 
 
+@pytest.mark.parametrize("zoom", [True, False])
+def test_zoom_is_written_where_it_is_known(tmp_path, zoom):
+    write_prompts_file(tmp_path / "prompts.json", PromptsFile(zoom=zoom))
+    assert json.loads((tmp_path / "prompts.json").read_text())["zoom"] is zoom
+    assert read_prompts_file(tmp_path / "prompts.json").zoom is zoom
+
+
+def test_file_without_zoom_is_read_and_says_that_it_is_unknown(document):
+    assert "zoom" not in document
+    assert prompts_file_from_json(document).zoom is None
+    assert prompts_file_from_json({**document, "zoom": None}).zoom is None
+
+
 def test_prompts_are_found_by_slice(file):
     assert file.objects[1].prompts_on() == Prompts((Click(3, 4, False),))
     assert file.objects[0].prompts_on(axis=0, index=11) == Prompts()
@@ -182,6 +196,7 @@ PROMPTS = ["objects", 0, "slices", 0, "prompts"]
         (["version"], True, "version is true; expected a whole number"),
         (["objects"], {}, "objects is an object; expected a list"),
         (["extra"], 1, "extra is unknown; expected only"),
+        (["zoom"], 1, "zoom is 1; expected true or false"),
         (["image", "sha256"], "xyz", 'image.sha256 is "xyz"; expected 64 hexadecimal digits'),
         (["image", "shape"], [0, 5], "image.shape[0] is 0; expected a whole number, at least 1"),
         (["model", "name"], None, "model.name is null; expected a text"),
@@ -308,4 +323,4 @@ def file_document() -> str:
     )
     objects = (AnnotatedObject(5, "nucleus", (SlicePrompts(1, 4, everything),)),)
     image = ImageReference("image.png", (6, 6), SHA256)
-    return json.dumps(prompts_file_to_json(PromptsFile(objects, image, ModelReference("tiny"))))
+    return json.dumps(prompts_file_to_json(PromptsFile(objects, image, ModelReference("tiny"), zoom=True)))

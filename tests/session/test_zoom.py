@@ -210,3 +210,11 @@ def test_a_mask_prompt_starts_in_a_window_about_it(model):
     session = Session(model, image)
     session.add(MaskPrompt(image > 0))
     assert model.encoded_shapes[-1][0] < 200
+
+
+def test_an_image_that_is_changed_later_does_not_change_the_session(model):
+    image = image_with_disk()
+    session = Session(model, image)
+    truth = image > 0
+    image[:] = 0
+    assert iou(session.add(Click(700, 1200)).mask, truth) > 0.9

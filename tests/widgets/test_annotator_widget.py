@@ -9,8 +9,16 @@ import pytest
 
 pytest.importorskip("napari")
 
+import tifffile
+from typer.testing import CliRunner
+
 from napari_segnext.annotator import BINDINGS, TOOLS
+from napari_segnext.commands import app
+from napari_segnext.io import read_image
 from napari_segnext.prompts import Box, Click, Polygon, Scribble
+from napari_segnext.prompts.prompts_file import AnnotatedObject, PromptsFile, SlicePrompts, write_prompts_file
+from napari_segnext.session import Session
+from tests.session.test_zoom import BrightModel, image_with_disk
 from tests.widgets.conftest import working_threads
 
 pytestmark = pytest.mark.gui
@@ -33,6 +41,33 @@ def menu_entry(menu, *titles):
     menu.aboutToShow.emit()
     action = next(action for action in menu.actions() if action.text() == titles[0])
     return action if len(titles) == 1 else menu_entry(action.menu(), *titles[1:])
+
+
+class ThreadedBrightModel(BrightModel):
+    """Prefers zoom, and notes on which threads it works for the widget."""
+
+    def __init__(self):
+        super().__init__()
+        self.threads = set()
+
+    def encode_image(self, image):
+        if threading.current_thread() is not threading.main_thread():
+            self.threads.add(threading.current_thread().name)
+        return super().encode_image(image)
+
+
+@pytest.fixture
+def make_zoom_scene(make_scene):
+    """scene, model, image = make_zoom_scene(): two small disks on a large image, started with a model that zooms."""
+
+    def make():
+        image = image_with_disk((600, 800), (300, 500), 20) | image_with_disk((600, 800), (150, 200), 20)
+        scene, model = make_scene(image), ThreadedBrightModel()
+        scene.widget._load_model = lambda name, device: model
+        scene.start()
+        return scene, model, image
+
+    return make
 
 
 class TestDrawing:
@@ -474,6 +509,94 @@ class TestWorking:
         assert scene.widget._bar.maximum() == 1
         assert "1 prompt, 13 pixels" in scene.status
 
+    def test_zoom_is_switched_while_annotating_and_accepted_objects_stay(self, make_zoom_scene):
+        scene, model, image = make_zoom_scene()
+        widget = scene.widget
+        scene.hand.click((300, 500))
+        scene.settle()
+        scene.hand.key("N")
+        scene.settle()
+        labels = scene.layers.output.data.copy()
+        scene.hand.click((150, 200))
+        scene.settle()
+        zoomed, prompts = scene.annotator.mask, scene.annotator.prompts
+        widget._zoom.setFocus()
+        scene._qtbot.keyClicks(widget._zoom, "off")
+        scene.settle()
+        assert widget._zoom.currentText() == "off"
+        assert scene.annotator.zoom is False
+        assert scene.annotator.prompts == prompts
+        np.testing.assert_array_equal(
+            scene.annotator.mask, Session(model, image, zoom=False).add(prompts.items[0]).mask
+        )
+        assert (scene.annotator.mask != zoomed).any()
+        np.testing.assert_array_equal(scene.layers.output.data, labels)
+        assert model.threads == {"napari-segnext"}
+        scene.annotator.zoom = True
+        scene.settle()
+        assert widget._zoom.currentText() == "on"
+        np.testing.assert_array_equal(scene.annotator.mask, zoomed)
+
+    def test_newest_zoom_wins_while_the_model_works(self, scene):
+        shown = []
+        scene.begin_slowly((20, 30))
+        scene.annotator.mask_changed.connect(lambda: shown.append(int(scene.layers.preview.data.sum())))
+        for name in ("on", "off", "on"):
+            scene.widget._zoom.setCurrentText(name)
+            assert not scene.widget._accept_button.isEnabled()
+        scene.model.gate.set()
+        scene.settle()
+        assert scene.annotator.zoom is True
+        assert [n_pixels for n_pixels in shown if n_pixels] == [DISK]
+        assert scene.widget._accept_button.isEnabled()
+
+    def test_zoom_that_is_picked_before_the_start_counts(self, make_scene):
+        scene = make_scene()
+        scene.widget._zoom.setCurrentText("on")
+        scene.start()
+        assert scene.annotator.is_zoomed
+        assert scene.widget._zoom.isEnabled()
+
+    def test_tooltip_says_what_automatic_means_once_the_model_is_loaded(self, make_zoom_scene, make_scene):
+        plain = make_scene()
+        assert "once it is loaded" in plain.widget._zoom.toolTip()
+        plain.start()
+        assert "Automatic: off, as segnext-tiny prefers." in plain.widget._zoom.toolTip()
+        plain.widget.add_model_file("/somewhere/mine.safetensors")
+        assert "once it is loaded" in plain.widget._zoom.toolTip()
+        scene, _, _ = make_zoom_scene()
+        assert "Automatic: on, as segnext-tiny prefers." in scene.widget._zoom.toolTip()
+
+    def test_zoom_stays_on_where_the_image_is_too_large_without(self, make_scene):
+        scene = make_scene(np.zeros((9000, 9000), np.uint8))
+        scene.widget._zoom.setCurrentText("on")
+        scene.start()
+        scene.widget._zoom.setCurrentText("off")
+        assert "Switch zoom on" in scene.status
+        assert scene.widget._zoom.currentText() == "on"
+        assert scene.annotator.is_zoomed
+
+    def test_prompts_of_the_widget_give_the_same_masks_on_the_command_line(
+        self, make_zoom_scene, tmp_path, monkeypatch
+    ):
+        scene, model, image = make_zoom_scene()
+        monkeypatch.setattr("napari_segnext.weights.load_model", lambda name, device: model)
+        tifffile.imwrite(tmp_path / "image.tif", image)
+        for name in ("on", "off"):
+            scene.widget._zoom.setCurrentText(name)
+            scene.hand.click((300, 500))
+            scene.hand.click((304, 504))
+            scene.settle()
+            objects = (AnnotatedObject(1, "", (SlicePrompts(0, 0, scene.annotator.prompts),)),)
+            write_prompts_file(tmp_path / "p.json", PromptsFile(objects, zoom=scene.annotator.is_zoomed))
+            arguments = ("predict", tmp_path / "image.tif", "-p", tmp_path / "p.json", "-o", tmp_path / "out.tif")
+            done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+            assert done.exit_code == 0, done.output
+            assert len(scene.annotator.prompts) == 2
+            np.testing.assert_array_equal(read_image(tmp_path / "out.tif") > 0, scene.annotator.mask)
+            scene.hand.key("K")
+            scene.settle()
+
     def test_stop_and_compute(self, scene):
         scene.begin_slowly((20, 30))
         scene.press(scene.widget._stop_button)
@@ -554,7 +677,7 @@ class TestWorking:
         scene.settle()
         assert scene.annotator is None
         assert scene.status.startswith("⚠ The image has 20000 rows and 10000 columns, 200.0 million pixels;")
-        assert "Crop it, or" in scene.status
+        assert "Switch zoom on" in scene.status and "crop it, or" in scene.status
         assert [layer.name for layer in scene.viewer.layers] == ["cells"]
 
     def test_image_that_is_not_finite_is_told_in_words(self, make_scene):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_segnext.annotator.answers import Answer, Answerer, require_readable
+from napari_segnext.annotator.answers import Answer, Answerer, require_readable, will_zoom
 from napari_segnext.annotator.asking import Asker
 from napari_segnext.annotator.bindings import BINDINGS, BoundKeys
 from napari_segnext.annotator.coordinates import ShownSlice, SliceFrame, finest_level
@@ -73,6 +73,9 @@ class Annotator:
         The user's own layers for clicks and for boxes, polygons and lines.
     scribbles, output
         The user's own labels layers, on the image's grid: brush strokes (1 object, 2 background) and accepted objects.
+    zoom
+        True looks first at the whole slice and then closely at the region about the object; False at the whole slice
+        only; None as the model prefers.
     executor
         Where the model works; by default at once, on this thread.
 
@@ -97,6 +100,8 @@ class Annotator:
     """What is being computed, in words; empty when there is nothing to do."""
     sign_changed = Signal(bool)
     """Whether what is drawn next lies on the object."""
+    zoom_changed = Signal(object)
+    """`zoom` is now this: True, False or None."""
     history_changed = Signal()
     """There may be something else to take back or to repeat."""
     accepted = Signal(int)
@@ -118,16 +123,18 @@ class Annotator:
         shapes: Shapes | None = None,
         scribbles: Labels | None = None,
         output: Labels | None = None,
+        zoom: bool | None = None,
         executor: Executor | None = None,
     ) -> None:
         self._viewer = viewer
         self._model = model
+        self._zoom = zoom
         self._executor: Executor = ImmediateExecutor() if executor is None else executor
-        _require_readable_slice(viewer, image_layer)
+        _require_readable_slice(viewer, image_layer, is_zoomed=self.is_zoomed)
         self._layers = prepare_layers(
             viewer, image_layer, points=points, shapes=shapes, scribbles=scribbles, output=output
         )
-        self._asker = Asker(self._executor, Answerer(model, finest_level(image_layer)))
+        self._asker = Asker(self._executor, self._new_answerer())
         self._slices: dict[ShownSlice, SliceState] = {}
         self._strokes = StrokeCache()
         self._numbers = LabelNumbers(self._layers.output, self._executor, self.failed.emit)
@@ -155,6 +162,39 @@ class Annotator:
     def model(self) -> InteractiveModel:
         """The model that answers."""
         return self._model
+
+    @property
+    def zoom(self) -> bool | None:
+        """True with zoom, False without, None as the model prefers.
+
+        When it is changed, the mask is computed anew from the same prompts; accepted objects stay as they are.
+
+        Raises
+        ------
+        ImageError
+            If the slice that is shown is too large without zoom; nothing is changed then.
+        """
+        return self._zoom
+
+    @zoom.setter
+    def zoom(self, zoom: bool | None) -> None:
+        if zoom is self._zoom:
+            return
+        was_zoomed, is_zoomed = self.is_zoomed, will_zoom(self._model, zoom)
+        if is_zoomed != was_zoomed and not self._is_closed:
+            _require_readable_slice(self._viewer, self._layers.image, is_zoomed=is_zoomed)
+        self._zoom = zoom
+        self.zoom_changed.emit(zoom)
+        if is_zoomed != was_zoomed and not self._is_closed:
+            self._begin_anew()
+            self.history_changed.emit()
+            if not self.prompts:
+                self.prepare()
+
+    @property
+    def is_zoomed(self) -> bool:
+        """Whether the model looks closely at the region about the object."""
+        return will_zoom(self._model, self._zoom)
 
     @property
     def is_closed(self) -> bool:
@@ -234,8 +274,8 @@ class Annotator:
         NothingToAcceptError
             If there is no mask, or nothing of it is free.
         StillComputingError
-            If the mask that is shown is older than the prompts, or an output layer on disk is still being looked
-            through for its largest number.
+            If the mask that is shown is older than the prompts or the zoom, or an output layer on disk is still being
+            looked through for its largest number.
         NoFreeLabelError
             If the output layer has no number left.
         SliceNotShownError
@@ -361,6 +401,16 @@ class Annotator:
                 set_default_sign(self._layers.points, is_positive=self._is_positive)
         self._take_in(frame, self._reading(frame))
 
+    def _begin_anew(self) -> None:
+        """What was computed is void: ask for the mask of the same prompts."""
+        self._asker.replace_answerer(self._new_answerer())
+        for state in self._slices.values():
+            state.answer = None
+        self._on_drawn()
+
+    def _new_answerer(self) -> Answerer:
+        return Answerer(self._model, finest_level(self._layers.image), zoom=self._zoom)
+
     def _reading(self, frame: SliceFrame) -> LayersReading:
         return read_layers(self._layers, frame, self._strokes)
 
@@ -424,7 +474,8 @@ class Annotator:
         mask = state.mask
         if mask is None:
             raise StillComputingError(
-                "the mask that is shown is older than the prompts; wait until the new one is there, then accept."
+                "the mask that is shown is older than the prompts or the zoom; wait until the new one is there, then "
+                "accept."
             )
         return mask
 
@@ -532,7 +583,7 @@ class Annotator:
             if self._on_press in layer.mouse_drag_callbacks:
                 layer.mouse_drag_callbacks.remove(self._on_press)
 
-    def _on_drawn(self, event: Any) -> None:
+    def _on_drawn(self, event: Any = None) -> None:
         """Something changed on the layers or in the view: read once napari is done with it."""
         if self._is_writing or self._is_closed or self._is_reading_due:
             return
@@ -577,10 +628,7 @@ class Annotator:
         if not is_on_grid(self._layers.preview, self._layers.image):
             self.close(f"Image '{self._layers.image.name}' got another shape. Press Start to annotate it anew.")
             return
-        self._asker.replace_answerer(Answerer(self._model, finest_level(self._layers.image)))
-        for state in self._slices.values():
-            state.answer = None
-        self._on_drawn(event)
+        self._begin_anew()
 
     def _on_layer_removed(self, event: Any) -> None:
         if event.value not in self._layers or self._is_closed:
@@ -592,13 +640,13 @@ class Annotator:
         self._executor.defer(lambda: self.close(reason))
 
 
-def _require_readable_slice(viewer: Any, image_layer: Any) -> None:
+def _require_readable_slice(viewer: Any, image_layer: Any, *, is_zoomed: bool) -> None:
     """Refuse an image whose shown slice is too large, before layers of its size are made."""
     try:
         frame = SliceFrame.of(viewer, image_layer)
     except SliceNotShownError:
         return
-    require_readable(frame.shown)
+    require_readable(frame.shown, is_zoomed=is_zoomed)
 
 
 class _Writing:

@@ -25,25 +25,46 @@ if TYPE_CHECKING:
 MAX_SESSIONS = 8
 """Slices whose sessions are kept; each holds an image embedding and the probabilities of its steps."""
 
+MAX_KEPT_PIXELS = 512_000_000
+"""Pixels of all planes whose sessions are kept; the newest one is always kept."""
+
 MAX_PLANE_PIXELS = 64_000_000
-"""Pixels of the largest plane that is read, 8000 x 8000; beyond it, memory and waiting get out of hand."""
+"""Pixels of the largest plane that is read without zoom, 8000 x 8000; beyond it, the whole plane as floating numbers
+and its probabilities get out of hand."""
+
+MAX_ZOOMED_PLANE_PIXELS = 150_000_000
+"""The same with zoom, about 12,000 x 12,000: only windows become floating numbers, and the plane and masks of its size
+are kept. Larger planes would keep the GUI thread busy for seconds at each answer."""
 
 
-def require_readable(shown: ShownSlice) -> None:
+def will_zoom(model: InteractiveModel, zoom: bool | None) -> bool:
+    """Whether a session of this model zooms; None is as the model prefers."""
+    if zoom is not None:
+        return zoom
+    from napari_segnext.session.session import prefers_zoom
+
+    return prefers_zoom(model)
+
+
+def require_readable(shown: ShownSlice, *, is_zoomed: bool) -> None:
     """Refuse a plane that is too large, by its shape alone: no pixel is read.
 
     Raises
     ------
     ImageError
-        If the plane has more than `MAX_PLANE_PIXELS` pixels.
+        If the plane has more than `MAX_PLANE_PIXELS` pixels, or `MAX_ZOOMED_PLANE_PIXELS` with zoom.
     """
     rows, columns = shown.shape
-    if rows * columns > MAX_PLANE_PIXELS:
-        raise ImageError(
-            f"{shown} has {rows} rows and {columns} columns, {rows * columns / 1e6:.1f} million pixels; expected at "
-            f"most {MAX_PLANE_PIXELS / 1e6:g} million (of a multiscale image, the finest level counts). Crop it, or "
-            "add a coarser version of it as an image of its own, and annotate that."
-        )
+    limit = MAX_ZOOMED_PLANE_PIXELS if is_zoomed else MAX_PLANE_PIXELS
+    if rows * columns <= limit:
+        return
+    can_zoom = rows * columns <= MAX_ZOOMED_PLANE_PIXELS
+    first = f"Switch zoom on, which takes {MAX_ZOOMED_PLANE_PIXELS / 1e6:g} million; or crop" if can_zoom else "Crop"
+    raise ImageError(
+        f"{shown} has {rows} rows and {columns} columns, {rows * columns / 1e6:.1f} million pixels; expected at "
+        f"most {limit / 1e6:g} million {'with' if is_zoomed else 'without'} zoom (of a multiscale image, the finest "
+        f"level counts). {first} it, or add a coarser version of it as an image of its own, and annotate that."
+    )
 
 
 @dataclass(frozen=True)
@@ -93,11 +114,14 @@ class Answerer:
         Any `InteractiveModel`.
     array
         The image's array, without multiscale levels; lazy arrays are computed slice by slice.
+    zoom
+        As of `Session`: True, False, or None as the model prefers.
     """
 
-    def __init__(self, model: InteractiveModel, array: Any) -> None:
+    def __init__(self, model: InteractiveModel, array: Any, *, zoom: bool | None = None) -> None:
         self._model = model
         self._array = array
+        self._zoom = zoom
         self._sessions: OrderedDict[ShownSlice, Session] = OrderedDict()
 
     def knows(self, shown: ShownSlice) -> bool:
@@ -136,13 +160,17 @@ class Answerer:
 
         session = self._sessions.get(shown)
         if session is None:
-            require_readable(shown)
-            session = Session(self._model, image_plane(self._array, shown))
+            require_readable(shown, is_zoomed=will_zoom(self._model, self._zoom))
+            session = Session(self._model, image_plane(self._array, shown), zoom=self._zoom)
             self._sessions[shown] = session
         self._sessions.move_to_end(shown)
-        while len(self._sessions) > MAX_SESSIONS:
+        while len(self._sessions) > 1 and self._keeps_too_much():
             self._sessions.popitem(last=False)
         return session
+
+    def _keeps_too_much(self) -> bool:
+        n_pixels = sum(shown.shape[0] * shown.shape[1] for shown in self._sessions)
+        return len(self._sessions) > MAX_SESSIONS or n_pixels > MAX_KEPT_PIXELS
 
 
 def _walk_to(session: Session, prompts: tuple[Prompt, ...], is_wanted: Callable[[], bool]) -> None:

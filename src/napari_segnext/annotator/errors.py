@@ -20,7 +20,7 @@ class NothingToAcceptError(AnnotatorError):
 
 
 class StillComputingError(AnnotatorError):
-    """The mask that is shown is older than the prompts."""
+    """The mask that is shown is older than the prompts or the zoom."""
 
 
 class NoFreeLabelError(AnnotatorError):

@@ -33,6 +33,9 @@ BACKGROUND_STROKE = 2
 NOTE = "napari-segnext"
 """Key of `layer.metadata` under which a made layer's role and image are noted, so that the next start finds it."""
 
+MARK_SCREEN_PX = (4, 20)
+"""Least and greatest size of a click's mark on the screen: it must not hide a small object that one is close to."""
+
 OUTPUT_DTYPE = np.int32
 _LINE_TYPES = ("path", "line")
 
@@ -255,6 +258,7 @@ def _points(image: Any) -> Points:
         features={SIGN: np.empty(0, bool)},
         feature_defaults={SIGN: True},
         size=_mark_size(image),
+        canvas_size_limits=MARK_SCREEN_PX,
         border_width=0.15,
         border_color="white",
         face_color=POSITIVE_COLOUR,

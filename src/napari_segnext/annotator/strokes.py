@@ -44,10 +44,16 @@ def stroke_masks(painted: Mask) -> list[StrokeMask]:
     painted
         `(H, W)` bool; nothing painted gives no stroke.
     """
-    if not painted.any():
+    rows, columns = np.flatnonzero(painted.any(axis=1)), np.flatnonzero(painted.any(axis=0))
+    if len(rows) == 0:
         return []
-    regions = regionprops(label(painted, connectivity=2))
-    return [StrokeMask(region.image.astype(bool), (int(region.bbox[0]), int(region.bbox[1]))) for region in regions]
+    # numbering a whole large plane would cost eight bytes for each of its pixels
+    top, left = int(rows[0]), int(columns[0])
+    regions = regionprops(label(painted[top : rows[-1] + 1, left : columns[-1] + 1], connectivity=2))
+    return [
+        StrokeMask(region.image.astype(bool), (top + int(region.bbox[0]), left + int(region.bbox[1])))
+        for region in regions
+    ]
 
 
 def stroke_path(stroke: Mask) -> tuple[NDArray[np.float64], float]:

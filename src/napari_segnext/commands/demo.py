@@ -51,7 +51,7 @@ def _write(folder: Path, scene: "Scene", model: str, device: str) -> None:
     typer.echo(
         f"{report['scene']}: {report['mask_px']} px after {len(report['steps'])} prompts{overlap}; "
         f"{report['seconds_encode']:.2f} s to encode, {report['seconds_per_click']:.2f} s per prompt "
-        f"({report['model']['name']} on {report['device']})"
+        f"({report['model']['name']} on {report['device']}, {'with' if report['zoom'] else 'without'} zoom)"
     )
     typer.echo(f"wrote image.png, mask.png, mask.tif, overlay.png, prompts.json, report.json and report.md to {folder}")
 

@@ -57,8 +57,8 @@ def write_demo(folder: Path, scene: Scene, model: InteractiveModel) -> dict[str,
     write_labels(folder / "mask.tif", mask)
     _write_png(folder / "mask.png", mask.astype(np.uint8) * 255)
     _write_png(folder / "overlay.png", draw_overlay(rgb, mask, scene))
-    _write_prompts(folder / "prompts.json", scene, model)
-    report = _report(scene, model, mask, seconds_encode, steps)
+    _write_prompts(folder / "prompts.json", scene, session)
+    report = _report(scene, session, mask, seconds_encode, steps)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (folder / "report.md").write_text(report_text(report), encoding="utf-8")
     return report
@@ -99,6 +99,7 @@ def report_text(report: dict[str, Any]) -> str:
     lines = [f"# Demo: {report['scene']}", "", f"Image: {report['source']}, {report['image_shape']}", ""]
     lines += [
         f"Model: {report['model']['name']} ({report['model']['licence']}), on {report['device']}",
+        f"Zoom: {'on, answers are made on a window about the object' if report['zoom'] else 'off'}",
         "",
         "| step | prompt | mask, px | IoU | seconds |",
         "|---|---|---|---|---|",
@@ -129,15 +130,16 @@ def _iou(truth: Mask, mask: Mask) -> float:
 
 
 def _report(
-    scene: Scene, model: InteractiveModel, mask: Mask, seconds_encode: float, steps: list[dict[str, Any]]
+    scene: Scene, session: Session, mask: Mask, seconds_encode: float, steps: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    identity = model.identity
+    identity = session.model.identity
     return {
         "scene": scene.name,
         "source": scene.source,
         "image_shape": list(scene.image.shape),
         "model": {"name": identity.name, "sha256": identity.sha256, "licence": identity.licence},
-        "device": str(model.device),
+        "device": str(session.model.device),
+        "zoom": session.zoom,
         "seconds_encode": round(seconds_encode, 4),
         "seconds_per_click": round(float(np.mean([step["seconds"] for step in steps])), 4) if steps else None,
         "mask_px": int(mask.sum()),
@@ -157,7 +159,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _write_prompts(path: Path, scene: Scene, model: InteractiveModel) -> None:
+def _write_prompts(path: Path, scene: Scene, session: Session) -> None:
     from napari_segnext.prompts.prompts_file import (
         AnnotatedObject,
         ImageReference,
@@ -169,8 +171,9 @@ def _write_prompts(path: Path, scene: Scene, model: InteractiveModel) -> None:
 
     said = AnnotatedObject(label=1, name=scene.name, slices=(SlicePrompts(0, 0, scene.prompts),))
     image = ImageReference(scene.file_name, tuple(int(n) for n in scene.image.shape[:2]))
-    identity = model.identity
-    write_prompts_file(path, PromptsFile((said,), image, ModelReference(identity.name, identity.sha256)))
+    identity = session.model.identity
+    model = ModelReference(identity.name, identity.sha256)
+    write_prompts_file(path, PromptsFile((said,), image, model, session.zoom))
 
 
 def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:

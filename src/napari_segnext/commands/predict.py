@@ -33,6 +33,15 @@ def predict(
             help="Black and white. By default uint8 as it is, other images by percentiles.", metavar="LOW HIGH"
         ),
     ] = None,
+    zoom: Annotated[
+        bool | None,
+        typer.Option(
+            "--zoom/--no-zoom",
+            help="Look closely at the region about each object, or at the whole image only. By default as the prompts "
+            "file says, else as the model prefers.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Predict the objects of a prompts file on one image and write them as one label image.
 
@@ -49,7 +58,11 @@ def predict(
     from napari_segnext.session import Session
 
     session = Session(
-        _loaded(model, said, device), pixels, contrast_limits=contrast_limits or None, threshold=threshold
+        _loaded(model, said, device),
+        pixels,
+        contrast_limits=contrast_limits or None,
+        threshold=threshold,
+        zoom=said.zoom if zoom is None else zoom,
     )
     labels = _labels(session, said)
     write_labels(output, labels)

@@ -113,11 +113,14 @@ class PromptsFile:
         In the order in which they were made; their labels differ.
     image, model
         What the prompts were given on; None if unknown.
+    zoom
+        Whether they were answered with zoom; None if unknown.
     """
 
     objects: tuple[AnnotatedObject, ...] = ()
     image: ImageReference | None = None
     model: ModelReference | None = None
+    zoom: bool | None = None
 
 
 def read_prompts_file(path: Path | str) -> PromptsFile:
@@ -183,6 +186,8 @@ def prompts_file_to_json(file: PromptsFile) -> dict[str, Any]:
         "version": VERSION,
         "image": None if file.image is None else _image_to_json(file.image),
         "model": None if file.model is None else {"name": file.model.name, "sha256": file.model.sha256},
+        # programs that do not know the entry yet refuse it, so it is written only where it says something
+        **({} if file.zoom is None else {"zoom": file.zoom}),
         "objects": [_object_to_json(item) for item in file.objects],
     }
 
@@ -196,18 +201,19 @@ def prompts_file_from_json(data: Any) -> PromptsFile:
         If it does not follow the published format.
     """
     reader = JsonReader(data, "")
-    entries = reader.entries({"format", "version", "objects"}, optional={"image", "model", "$schema"})
+    entries = reader.entries({"format", "version", "objects"}, optional={"image", "model", "zoom", "$schema"})
     if entries["format"].text() != FORMAT:
         raise entries["format"].error(f'"{FORMAT}"', "This is another kind of file.")
     if entries["version"].whole_number(least=1) != VERSION:
         raise entries["version"].error(str(VERSION), "The file was written by a newer program: update napari-segnext.")
     objects = entries["objects"].items(_object_from_json)
     _require_distinct(entries["objects"], [item.label for item in objects], "label", "Give each object its own label.")
-    image, model = entries.get("image"), entries.get("model")
+    image, model, zoom = entries.get("image"), entries.get("model"), entries.get("zoom")
     return PromptsFile(
         objects,
         None if image is None or image.value is None else _image_from_json(image),
         None if model is None or model.value is None else _model_from_json(model),
+        None if zoom is None or zoom.value is None else zoom.truth_value(),
     )
 
 

@@ -73,7 +73,8 @@ class ImageViews:
         self, model: InteractiveModel, image: Image, contrast_limits: ContrastLimits | None, cache: EmbeddingCache
     ) -> None:
         self.model = model
-        self._image = np.asarray(image)
+        # A copy: windows are read later, and what is cached under the image's hash must be of its pixels
+        self._image = np.array(image)
         self._limits = resolve_contrast_limits(self._image, contrast_limits)
         self._cache = cache
         self._digest = _digest(self._image, self._limits)
@@ -137,8 +138,8 @@ def _block_means(image: NDArray[Any], factor: int) -> NDArray[Any]:
     if factor == 1:
         return image
     padding = [(0, -n % factor) for n in image.shape[:2]] + [(0, 0)] * (image.ndim - 2)
-    padded = np.pad(image, padding, mode="edge")
+    padded = np.pad(image, padding, mode="edge") if any(after for _, after in padding) else image
     rows, columns = (n // factor for n in padded.shape[:2])
     blocks = padded.reshape(rows, factor, columns, factor, *image.shape[2:])
-    means = blocks.mean(axis=(1, 3), dtype=np.float32)
+    means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
     return np.round(means).astype(np.uint8) if image.dtype == np.uint8 else means

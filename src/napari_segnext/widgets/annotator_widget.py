@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segnext.annotator import TOOLS, Annotator, AnnotatorError, key_label
+from napari_segnext.annotator.answers import will_zoom
 from napari_segnext.annotator.bindings import BINDINGS
 from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is_on_grid, role_of, was_made_for
 from napari_segnext.annotator.tools import tool_in_hand
@@ -48,6 +49,18 @@ DEVICES = {
     "cuda": "an NVIDIA graphics card",
     "mps": "the graphics part of an Apple processor",
 }
+ZOOMS: dict[str, tuple[bool | None, str]] = {
+    "automatic": (None, "As the model prefers."),
+    "on": (True, "Look at the whole image first, then closely at the region about the object."),
+    "off": (False, "Look at the whole image only."),
+}
+"""Name of each setting: what `Annotator.zoom` gets, and how it is told."""
+
+_ZOOM_TEXT = (
+    "With zoom the model looks first at the whole image, then closely at the region about the object.\n"
+    "That makes small objects on large images possible.\n"
+    "You can switch at any time: the mask is computed anew; prompts and accepted objects stay.\n"
+)
 _NEW_LAYER = "new layer"
 _MODEL_FILES = "SegNext weights (*.safetensors *.pth *.pt)"
 _TOOL_COLOUR = "#d0d4da"
@@ -137,6 +150,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _on_model(self, key: tuple[str, str], model: InteractiveModel) -> None:
         self._model, self._model_key = model, key
+        self._tell_preference()
         if self._loading_key != key:
             return
         self._loading_key = None
@@ -163,6 +177,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
                 shapes=self._shapes.layer,
                 scribbles=self._scribbles.layer,
                 output=self._output.layer,
+                zoom=self._picked_zoom(),
                 executor=self._executor,
             )
         except (AnnotatorError, ImageError) as error:
@@ -184,6 +199,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         annotator.mask_changed.connect(self._on_mask_changed)
         annotator.history_changed.connect(self._update_controls)
         annotator.sign_changed.connect(self._on_sign_changed)
+        annotator.zoom_changed.connect(self._show_zoom)
         annotator.accepted.connect(self._on_accepted)
         annotator.noticed.connect(self._on_noticed)
         annotator.failed.connect(self._show_error)
@@ -272,7 +288,18 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
             self._device.setItemData(row, text, Qt.ItemDataRole.ToolTipRole)
         self._device.setToolTip("Where the model computes: auto takes the fastest device that is there.")
         form.addRow("Device", self._device)
+        form.addRow("Zoom", self._build_zoom())
         return form
+
+    def _build_zoom(self) -> QComboBox:
+        self._zoom = QComboBox()
+        for row, (name, (_, text)) in enumerate(ZOOMS.items()):
+            self._zoom.addItem(name)
+            self._zoom.setItemData(row, text, Qt.ItemDataRole.ToolTipRole)
+        self._zoom.currentIndexChanged.connect(self._on_zoom_picked)
+        self._models.currentIndexChanged.connect(self._tell_preference)
+        self._tell_preference()
+        return self._zoom
 
     def _build_model_row(self) -> QWidget:
         self._models = QComboBox()
@@ -430,6 +457,33 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         if self._models.findData(path) < 0:
             self._models.addItem(Path(path).name, path)
         self._models.setCurrentIndex(self._models.findData(path))
+
+    # zoom
+
+    def _picked_zoom(self) -> bool | None:
+        return ZOOMS[self._zoom.currentText()][0]
+
+    def _on_zoom_picked(self) -> None:
+        annotator = self._annotator
+        if annotator is None:
+            return
+        try:
+            annotator.zoom = self._picked_zoom()
+        except ImageError as error:
+            self._show_zoom(annotator.zoom)
+            self._show_error(error)
+
+    def _show_zoom(self, zoom: bool | None) -> None:
+        """Show a setting that is in force already."""
+        names = [name for name, (value, _) in ZOOMS.items() if value is zoom]
+        self._zoom.setCurrentText(names[0])
+
+    def _tell_preference(self, *_: object) -> None:
+        """Say in the tooltip what automatic means, as far as it is known."""
+        meaning = "as the model prefers; which that is, you read here once it is loaded"
+        if self._model is not None and self._model_key[0] == self._model_name():
+            meaning = f"{'on' if will_zoom(self._model, None) else 'off'}, as {self._models.currentText()} prefers"
+        self._zoom.setToolTip(f"{_ZOOM_TEXT}Automatic: {meaning}.")
 
     # buttons
 
