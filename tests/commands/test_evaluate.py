@@ -27,15 +27,15 @@ import time
 import napari_segnext.evaluation
 from napari_segnext.commands import main
 
-evaluate = napari_segnext.evaluation.evaluate
+evaluate = napari_segnext.evaluation.evaluate_side_by_side
 
 def slowly(*arguments, **options):
-    for result in evaluate(*arguments, **options):
-        yield result
+    for results in evaluate(*arguments, **options):
+        yield results
         print("one done", flush=True)
         time.sleep(30)
 
-napari_segnext.evaluation.evaluate = slowly
+napari_segnext.evaluation.evaluate_side_by_side = slowly
 main()
 """
 
@@ -85,6 +85,8 @@ def test_several_roots_are_joined(cli: Cli, folder_dataset: Path, tiny_model: Pa
         ({"--plot": "a.xyz"}, "ends in '.xyz'"),
         ({"--model": "unet"}, "no model 'unet'"),
         ({"--threshold": "1.5"}, "threshold is 1.5"),
+        ({"--first-prompt": "lasso"}, "'lasso' is not one of 'click', 'box'"),
+        ({"--failures": "nowhere/failures"}, "no folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
@@ -103,6 +105,64 @@ def test_wrong_input_is_one_line(
     assert done.exit_code == 2, done.output
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_peers_and_first_prompts_are_evaluated_in_the_same_run(
+    cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("cv2")
+    done = cli(
+        *("evaluate", "--dataset", "folder", "--root", folder_dataset, "-m", tiny_model, "--max-clicks", 3),
+        *("--first-prompt", "all", "--peers", "--peer-clicks", 1, "--no-zoom", "--json", tmp_path / "out.json"),
+    )
+    assert done.exit_code == 0, done.output
+    assert "side by side" in done.stdout and "by first prompt" in done.stdout
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert list(report["prompts"]) == ["click", "box", "polygon", "scribble", "mask"]
+    assert list(report["peers"]) == ["random_walker", "grabcut", "watershed"]
+    assert report["zoom"] is False
+    for peer in report["peers"].values():
+        assert (peer["n_objects"], peer["max_clicks"]) == (report["n_objects"], 1)
+        assert list(peer["prompts"]) == list(report["prompts"])
+    assert report["prompts"]["click"] == report["metrics"]
+
+
+def test_one_first_prompt_is_that_of_the_main_numbers(
+    cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    arguments = ("--first-prompt", "box", "--max-clicks", 1, "--zoom", "--json", tmp_path / "out.json")
+    done = cli("evaluate", "--dataset", "folder", "--root", folder_dataset, "-m", tiny_model, *arguments)
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert (report["first_prompt"], report["prompts"], report["zoom"]) == ("box", {}, True)
+
+
+def test_worst_cases_are_written_as_picture_and_table(
+    cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    arguments = ("--max-clicks", 2, "--failures", tmp_path / "failures", "--max-objects-per-image", 1)
+    done = cli("evaluate", "--dataset", "folder", "--root", folder_dataset, "-m", tiny_model, *arguments)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "failures" / "failures.png").read_bytes()[:4] == b"\x89PNG"
+    assert len((tmp_path / "failures" / "failures.csv").read_text().splitlines()) == 1 + 2
+
+
+def test_so_many_objects_are_drawn_of_every_domain(
+    cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    arguments = ("--max-clicks", 1, "--per-domain", 3, "--json", tmp_path / "out.json")
+    done = cli("evaluate", "--dataset", "folder", "--root", folder_dataset, "-m", tiny_model, *arguments)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "out.json").read_text())["n_objects"] == 3
+
+
+def test_peers_without_opencv_are_refused_in_one_line(
+    cli: Cli, folder_dataset: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    done = cli("evaluate", "--dataset", "folder", "--root", folder_dataset, "-m", tiny_model, "--peers")
+    assert done.exit_code == 2, done.output
+    assert "pip install 'napari-segnext[peers]'" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")

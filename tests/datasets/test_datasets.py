@@ -236,7 +236,9 @@ def test_objects_drawn_from_all_images_respect_the_other_limits(tmp_path):
 
 
 def test_unknown_name_is_answered_with_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match="'pakc'; expected one of folder, pack, sstem, brats, davis, hqseg44k"):
+    with pytest.raises(
+        ValueError, match="'pakc'; expected one of folder, pack, sstem, brats, brats_nifti, davis, hqseg44k"
+    ):
         open_dataset("pakc", tmp_path)
 
 
@@ -308,3 +310,25 @@ def test_file_that_the_manifest_promises_is_missed_by_name(tmp_path):
     (tmp_path / "images" / "0.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"images/0\.png"):
         open_dataset("pack", tmp_path).images[0].read()
+
+
+def test_so_many_objects_are_drawn_from_every_group(tmp_path):
+    make_pack(tmp_path, ["em"] * 5 + ["ct"])
+    drawn = ids_of(tmp_path, "pack", max_objects_per_group=3)
+    assert len([each for each in drawn if int(each.split(":")[0]) < 5]) == 3
+    assert len([each for each in drawn if each.startswith("5:")]) == 2
+    assert drawn == ids_of(tmp_path, "pack", max_objects_per_group=3)
+    assert set(ids_of(tmp_path, "pack", max_objects_per_group=2)) <= set(drawn)
+
+
+def test_draw_from_one_group_does_not_depend_on_the_others(tmp_path):
+    make_pack(tmp_path / "a", ["em"] * 5)
+    make_pack(tmp_path / "b", ["em"] * 5 + ["ct"] * 4)
+    alone = ids_of(tmp_path / "a", "pack", max_objects_per_group=3)
+    assert alone == [each for each in ids_of(tmp_path / "b", "pack", max_objects_per_group=3) if int(each[0]) < 5]
+
+
+def test_draws_from_groups_and_images_go_together(tmp_path):
+    make_pack(tmp_path, ["em"] * 3)
+    drawn = ids_of(tmp_path, "pack", max_objects_per_group=2, max_objects_per_image=1)
+    assert len({each.split(":")[0] for each in drawn}) == len(drawn) == 2

@@ -7,8 +7,18 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from napari_segnext.evaluation.metrics import bootstrap_interval, iou, mean_iou_curve, miou_at_k, noc, noc_std, nof
+from napari_segnext.evaluation.metrics import (
+    bootstrap_interval,
+    boundary_iou,
+    iou,
+    mean_iou_curve,
+    miou_at_k,
+    noc,
+    noc_std,
+    nof,
+)
 
 IOUS = [[0.2, 0.86, 0.91], [0.5, 0.6, 0.96, 0.97], [0.1, 0.2, 0.3]]
 
@@ -42,6 +52,56 @@ def test_iou_of_nothing_with_nothing_is_not_a_number():
 def test_iou_of_two_shapes_is_refused():
     with pytest.raises(ValueError, match="expected the same shape"):
         iou(np.zeros((2, 2), np.int8), np.zeros((2, 3), bool))
+
+
+def square(top: int, left: int, side: int, shape: tuple[int, int] = (100, 100)) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def by_erosion(truth: np.ndarray, mask: np.ndarray) -> float:
+    """As the programme of Cheng et al. does it: the image is padded and eroded pixel by pixel."""
+    n_times = max(1, round(0.02 * math.hypot(*truth.shape)))
+    boundaries = []
+    for region in (truth, mask):
+        eroded = ndimage.binary_erosion(np.pad(region, 1), np.ones((3, 3)), iterations=n_times)[1:-1, 1:-1]
+        boundaries.append(region & ~eroded)
+    return (boundaries[0] & boundaries[1]).sum() / (boundaries[0] | boundaries[1]).sum()
+
+
+@pytest.mark.parametrize(
+    ("truth", "mask"),
+    [
+        (square(20, 30, 40), square(21, 30, 40)),
+        (square(0, 0, 50), square(0, 2, 47)),
+        (square(60, 60, 40), square(10, 10, 85)),
+        (square(50, 50, 1), square(50, 50, 3)),
+        (square(0, 0, 100), square(0, 0, 100)),
+    ],
+    ids=["shifted by a pixel", "at the border of the image", "much too large", "a speck", "all of the image"],
+)
+def test_boundary_iou_is_that_of_the_paper(truth, mask):
+    assert boundary_iou(truth, mask) == by_erosion(truth, mask)
+
+
+def test_boundary_iou_of_a_large_object_falls_faster_than_its_iou():
+    truth, mask = square(10, 10, 80), square(11, 11, 80)
+    assert iou(truth, mask) > 0.94
+    assert boundary_iou(truth, mask) < 0.6
+
+
+def test_boundary_iou_leaves_ignored_pixels_out():
+    truth, mask = square(20, 20, 40).astype(np.int8), square(20, 20, 40)
+    mask[80:90] = True
+    assert boundary_iou(truth, mask) < 1
+    truth[80:90] = -1
+    assert boundary_iou(truth, mask) == 1
+
+
+def test_boundary_iou_of_two_shapes_is_refused():
+    with pytest.raises(ValueError, match="expected the same shape"):
+        boundary_iou(np.zeros((2, 2), np.int8), np.zeros((2, 3), bool))
 
 
 def test_noc_counts_clicks_up_to_the_first_that_is_good_enough():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import PIL.Image
@@ -19,18 +20,21 @@ from napari_segnext.evaluation import (
     evaluate,
     write_iou_plot,
 )
+from napari_segnext.evaluation.report import report_side_by_side
 from napari_segnext.prompts import Prompts
 
 METRICS = [
     *("mIoU@1", "mIoU@3", "mIoU@5", "mIoU@10", "mIoU@20"),
     *("NoC@85", "NoC@90", "NoC@95", "NoF@90", "NoF@95"),
     *("seconds_per_click", "seconds_encode"),
+    *("BIoU@1", "BIoU@3", "BIoU@5", "BIoU@10", "BIoU@20"),
 ]
 
 
 def result(name: str, group: str, ious: list[float], *, per_click: float = 0.5, encode: float = 2.0) -> ObjectResult:
     image_id = name.split(":")[0]
-    return ObjectResult(name, group, image_id, ObjectRun(Prompts(), tuple(ious), per_click), encode)
+    boundary_ious = tuple(value / 2 for value in ious)
+    return ObjectResult(name, group, image_id, ObjectRun(Prompts(), tuple(ious), per_click, boundary_ious), encode)
 
 
 @pytest.fixture
@@ -47,12 +51,20 @@ def report() -> EvaluationReport:
 
 def test_json_has_the_published_layout(report):
     document = json.loads(report.to_json())
-    assert list(document) == ["model", "dataset", "n_objects", "metrics", "groups", "objects"]
+    published = ["model", "dataset", "n_objects", "metrics", "groups", "objects"]
+    assert list(document) == [*published, "prompts", "zoom", "first_prompt", "peers"]
     assert (document["model"], document["dataset"], document["n_objects"]) == ("segnext-tiny", "pack", 3)
     assert list(document["metrics"]) == METRICS
     assert list(document["groups"]) == ["ct", "em"]
     assert set(document["groups"]["em"]) == {*METRICS, "n_objects"}
-    assert document["objects"][2] == {"id": "b:1", "group": "ct", "ious": [0.96] * 20}
+    assert document["objects"][2] == {
+        "id": "b:1",
+        "group": "ct",
+        "ious": [0.96] * 20,
+        "boundary_ious": [0.48] * 20,
+    }
+    assert (document["zoom"], document["first_prompt"]) == (False, "click")
+    assert document["peers"] == document["prompts"] == {}
 
 
 def test_metrics_are_means_over_objects(report):
@@ -105,7 +117,19 @@ def test_table_has_a_line_for_each_group_and_one_for_all(report):
     lines = report.to_text().splitlines()
     assert lines[0] == "segnext-tiny on pack, 20 clicks, IoU in percent"
     assert [line.split()[0] for line in lines[1:]] == ["group", "ct", "em", "all"]
-    assert lines[2].split() == ["ct", "1", *["96.00"] * 5, "1.00", "1.00", "1.00", "0", "0", "0.500", "2.000"]
+    assert lines[2].split() == [
+        "ct",
+        "1",
+        *["96.00"] * 5,
+        *["48.00"] * 3,
+        "1.00",
+        "1.00",
+        "1.00",
+        "0",
+        "0",
+        "0.500",
+        "2.000",
+    ]
     assert len({len(line) for line in lines[1:]}) == 1
 
 
@@ -116,6 +140,62 @@ def test_table_marks_what_was_not_measured():
 
 def test_table_gives_intervals_on_request(report):
     assert "96.00 [96.0, 96.0]" in report.to_text(with_intervals=True)
+
+
+def test_boundary_ious_that_were_not_measured_are_null():
+    results = (ObjectResult("a:1", "em", "a", ObjectRun(Prompts(), (0.5,), 1.0), 1.0),)
+    assert EvaluationReport("m", "d", results, max_clicks=1).to_dict()["metrics"]["BIoU@1"] is None
+
+
+@pytest.fixture
+def comparison() -> EvaluationReport:
+    """A network and a peer with fewer clicks, two kinds of first prompt, on two objects."""
+    rounds = []
+    for name, group in (("a:1", "em"), ("b:1", "ct")):
+        rounds.append(
+            tuple(
+                replace(result(name, group, [value] * n_clicks), method=method, first_prompt=kind)
+                for method, n_clicks, values in (("net", 10, (0.9, 0.8)), ("watershed", 3, (0.4, 0.3)))
+                for kind, value in zip(("box", "click"), values, strict=True)
+            )
+        )
+    return report_side_by_side(rounds, "pack", {"net": 10, "watershed": 3}, zoom=True)
+
+
+def test_peers_and_first_prompts_are_in_the_json(comparison):
+    document = json.loads(comparison.to_json())
+    assert (document["model"], document["zoom"], document["first_prompt"]) == ("net", True, "box")
+    assert document["metrics"]["mIoU@10"] == pytest.approx(0.9)
+    assert {kind: metrics["mIoU@1"] for kind, metrics in document["prompts"].items()} == pytest.approx(
+        {"box": 0.9, "click": 0.8}
+    )
+    peer = document["peers"]["watershed"]
+    assert (peer["n_objects"], peer["max_clicks"]) == (2, 3)
+    assert peer["metrics"]["mIoU@3"] == pytest.approx(0.4)
+    assert peer["metrics"]["mIoU@5"] is None
+    assert peer["groups"]["ct"]["mIoU@1"] == pytest.approx(0.4)
+    assert peer["prompts"]["click"]["mIoU@1"] == pytest.approx(0.3)
+
+
+def test_tables_put_methods_and_first_prompts_side_by_side(comparison):
+    _, peers, prompts = comparison.to_text().split("\n\n")
+    rows = [line.split()[:4] for line in peers.splitlines()[2:]]
+    assert rows == [
+        [group, method, n, miou]
+        for group, n in (("ct", "1"), ("em", "1"), ("all", "2"))
+        for method, miou in (("net", "90.00"), ("watershed", "40.00"))
+    ]
+    assert [line.split()[:4] for line in prompts.splitlines()[2:]] == [
+        ["box", "net", "2", "90.00"],
+        ["box", "watershed", "2", "40.00"],
+        ["click", "net", "2", "80.00"],
+        ["click", "watershed", "2", "30.00"],
+    ]
+
+
+def test_comparison_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="there is no result of 'net'"):
+        report_side_by_side([], "pack", {"net": 20}, zoom=False)
 
 
 def test_plot_shows_a_curve_for_each_group_and_one_for_all(report):

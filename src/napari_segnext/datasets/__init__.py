@@ -1,6 +1,6 @@
 """Labelled images by name: what training and evaluation read.
 
-1. `open_dataset` looks up the layout by name and lists the images; no pixel is read.
+1. `open_dataset` looks up the layout by name and lists the images; pixels are read only where slices must be found.
 2. A `Dataset` is iterated for its `ImageSample`s, always in the same order.
 3. `ImageSample.read` gives image, labels and objects at once, so that an image is encoded once for all its objects.
 """
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_segnext.datasets.brats import list_brats
+from napari_segnext.datasets.brats_nifti import list_brats_nifti
 from napari_segnext.datasets.davis import list_davis
 from napari_segnext.datasets.folder import list_folder
 from napari_segnext.datasets.hqseg44k import list_hqseg44k
 from napari_segnext.datasets.pack import list_pack
 from napari_segnext.datasets.samples import Dataset, ImageSample, LoadedImage, ObjectFilter, ObjectSample
 from napari_segnext.datasets.sstem import list_sstem
-from napari_segnext.datasets.subsets import spread_over_groups, with_objects_drawn
+from napari_segnext.datasets.subsets import spread_over_groups, with_objects_drawn, with_objects_drawn_per_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ DATASETS: dict[str, Callable[[Path], list[ImageSample]]] = {
     "pack": list_pack,
     "sstem": list_sstem,
     "brats": list_brats,
+    "brats_nifti": list_brats_nifti,
     "davis": list_davis,
     "hqseg44k": list_hqseg44k,
 }
@@ -45,6 +47,7 @@ def open_dataset(
     limit: int | None = None,
     max_objects_per_image: int | None = None,
     max_objects: int | None = None,
+    max_objects_per_group: int | None = None,
     seed: int = 0,
 ) -> Dataset:
     """List the images of a dataset; the files themselves are read later.
@@ -63,6 +66,8 @@ def open_dataset(
         Of larger numbers of objects on an image so many are drawn; None takes all.
     max_objects
         Greatest number of objects in all, drawn from all images; None takes all. Reads all label files.
+    max_objects_per_group
+        Greatest number of objects of each group, drawn from all its images; None takes all. Reads all label files.
     seed
         Of all draws: the same seed gives the same objects.
 
@@ -81,6 +86,7 @@ def open_dataset(
     list_images = _layout(name)
     _require_positive("limit", limit)
     _require_positive("max_objects", max_objects)
+    _require_positive("max_objects_per_group", max_objects_per_group)
     object_filter = ObjectFilter(min_object_px, max_objects_per_image, seed)
     root = Path(root).expanduser()
     if not root.is_dir():
@@ -90,6 +96,8 @@ def open_dataset(
     images = [image.filtering(object_filter) for image in list_images(root)]
     if limit is not None:
         images = spread_over_groups(images, limit, seed=seed)
+    if max_objects_per_group is not None:
+        images = with_objects_drawn_per_group(images, max_objects_per_group, seed=seed)
     if max_objects is not None:
         images = with_objects_drawn(images, max_objects, seed=seed)
     return Dataset(name, tuple(images))

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     LabelReader: TypeAlias = Callable[[Path], NDArray[np.int64]]
     """File → `(H, W)` int64: 0 background, 1 and up one object each, below 0 ignored."""
 
+    PixelReader: TypeAlias = Callable[[Path], Image]
+    """File → `(H, W)` or `(H, W, 3)` array."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectFilter:
@@ -72,11 +75,13 @@ class ImageSample:
     group
         Its domain, for results by group.
     image_path, label_path
-        Its files.
+        Its files; several samples may share them, as slices of a volume do.
     read_label
         Makes labels of the label file; belongs to the layout of the dataset.
     object_filter
         Which of the objects count.
+    read_pixels
+        Makes the image of the image file; belongs to the layout, too.
     """
 
     id: str
@@ -85,6 +90,7 @@ class ImageSample:
     label_path: Path
     read_label: LabelReader = field(default=read_label_file, repr=False)
     object_filter: ObjectFilter = ObjectFilter()
+    read_pixels: PixelReader = field(default=read_image_file, repr=False)
 
     def read_image(self) -> Image:
         """`(H, W)` or `(H, W, 3)` array, as in the file.
@@ -96,7 +102,7 @@ class ImageSample:
         ValueError
             If it cannot be read as an image.
         """
-        return read_image_file(self.image_path)
+        return self.read_pixels(self.image_path)
 
     def read_labels(self) -> NDArray[np.int64]:
         """`(H, W)` int64: 0 background, 1 and up one object each, below 0 ignored.

@@ -1,10 +1,10 @@
 """The evaluation protocol: a simulated user clicks on one object after another, and each answer is measured.
 
-1. Each image is read and encoded once.
+1. Each image is read once, and every method opens it (a network encodes it).
 2. For each of its objects the user gives a first prompt on an empty mask.
-3. The model answers all prompts so far, and the last probability is fed back as previous mask.
-4. The answer's IoU is noted, and the user looks at its mask to give the next prompt.
-5. After the last click the object's result is handed out; the caller may stop there and keep what he has.
+3. The method answers all prompts so far; a network reads its last probability as previous mask.
+4. The answer is measured, and the user looks at its mask to give the next prompt.
+5. When all methods have done an object its results are handed out; the caller may stop there and keep what he has.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 
-from napari_segnext.evaluation.metrics import iou
+from napari_segnext.evaluation.methods import ORIGINAL_THRESHOLD, ImageWork, Method, SessionMethod
+from napari_segnext.evaluation.metrics import boundary_iou, iou
 from napari_segnext.prompts import Click, Prompt, Prompts
+from napari_segnext.prompts.simulated_prompts import PromptKind, first_prompt
 from napari_segnext.prompts.simulated_user import next_click
-from napari_segnext.session import EmbeddingCache, Session, predict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_segnext._types import Image, Mask
     from napari_segnext.datasets import ImageSample
-    from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
+    from napari_segnext.models.interface import InteractiveModel
 
     SimulatedUser: TypeAlias = Callable[[NDArray[np.int8], Mask, Prompts], Prompt]
     """(truth, mask so far, prompts so far) → the next prompt."""
@@ -43,13 +43,14 @@ class EvaluationSettings:
     max_clicks
         Greatest number of prompts per object.
     threshold
-        Probability above which a pixel belongs to the mask; the original's evaluation uses 0.49.
+        Probability above which a pixel belongs to the mask; the original's evaluation uses 0.49. Methods that are made
+        by their caller have their own.
     target_iou
         Stop at the first answer with this IoU; None runs all clicks, which mIoU@k needs.
     """
 
     max_clicks: int = 20
-    threshold: float = 0.49
+    threshold: float = ORIGINAL_THRESHOLD
     target_iou: float | None = None
 
     def __post_init__(self) -> None:
@@ -72,12 +73,16 @@ class ObjectRun:
     ious
         float32 numbers, after each prompt.
     seconds_per_click
-        Mean wall time of a prediction, without encoding, without the user.
+        Mean wall time of an answer, without opening the image, without the user. With zoom it includes the encoding of
+        windows that were not looked at before.
+    boundary_ious
+        float32 numbers, after each prompt; empty if they were not measured.
     """
 
     prompts: Prompts
     ious: tuple[float, ...]
     seconds_per_click: float
+    boundary_ious: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,11 @@ class ObjectResult:
     run
         The run.
     seconds_encode
-        Wall time to preprocess and encode the image.
+        Wall time to open the image: to preprocess it and, with a network, to encode it.
+    method
+        Name of the method that answered.
+    first_prompt
+        Kind of the first prompt.
     """
 
     id: str
@@ -99,11 +108,34 @@ class ObjectResult:
     image_id: str
     run: ObjectRun
     seconds_encode: float
+    method: str = ""
+    first_prompt: PromptKind = "click"
 
     @property
     def ious(self) -> tuple[float, ...]:
-        """IoU after each click."""
+        """IoU after each prompt."""
         return self.run.ious
+
+    @property
+    def boundary_ious(self) -> tuple[float, ...]:
+        """Boundary IoU after each prompt."""
+        return self.run.boundary_ious
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A method and the conditions under which it is evaluated.
+
+    Attributes
+    ----------
+    method
+        The method.
+    settings
+        Its clicks. Their threshold is not read, the method has its own.
+    """
+
+    method: Method
+    settings: EvaluationSettings = EvaluationSettings()
 
 
 def click_on_largest_error(truth: NDArray[np.int8], mask: Mask, prompts: Prompts) -> Click:
@@ -111,9 +143,23 @@ def click_on_largest_error(truth: NDArray[np.int8], mask: Mask, prompts: Prompts
     return next_click(truth, mask, already_clicked=[prompt for prompt in prompts if isinstance(prompt, Click)])
 
 
+def user_beginning_with(kind: PromptKind) -> SimulatedUser:
+    """A user who gives one prompt of a kind first, then clicks on the largest error.
+
+    Parameters
+    ----------
+    kind
+        See `first_prompt`; with ``"click"`` it is the original's user.
+    """
+
+    def user(truth: NDArray[np.int8], mask: Mask, prompts: Prompts) -> Prompt:
+        return click_on_largest_error(truth, mask, prompts) if len(prompts) else first_prompt(truth, kind)
+
+    return user
+
+
 def evaluate_object(
-    model: InteractiveModel,
-    embedding: ImageEmbedding,
+    work: ImageWork,
     truth: NDArray[np.int8],
     *,
     settings: EvaluationSettings | None = None,
@@ -123,14 +169,12 @@ def evaluate_object(
 
     Parameters
     ----------
-    model
-        The model that made the embedding.
-    embedding
-        Of the object's image.
+    work
+        The object's image, opened by a method; a `Session` is one. Its prompts so far are forgotten.
     truth
         `(H, W)` int8: 1 object, 0 background, -1 ignored.
     settings
-        Number of clicks and threshold; by default those of the original.
+        Number of clicks; by default that of the original.
     user
         Gives the next prompt. One that begins with a box looks whether there are prompts so far.
 
@@ -145,26 +189,23 @@ def evaluate_object(
         If the truth has not the shape of the image, or holds no object.
     """
     settings = EvaluationSettings() if settings is None else settings
-    if truth.shape != embedding.image_shape:
-        raise ValueError(
-            f"truth has shape {truth.shape}; expected {embedding.image_shape}, the shape of the image. "
-            "Check that the two files belong together."
-        )
-    if not (truth == 1).any():
-        raise ValueError("truth holds no object; expected at least one pixel with the value 1. Leave this object out.")
-    prompts, mask, probability = Prompts(), np.zeros(truth.shape, dtype=bool), None
+    _require_object(truth, work)
+    work.reset()
+    prompts, mask = Prompts(), np.zeros(truth.shape, dtype=bool)
     ious: list[float] = []
+    boundary_ious: list[float] = []
     seconds = 0.0
     while len(ious) < settings.max_clicks:
-        prompts = prompts.adding(user(truth, mask, prompts))
+        prompt = user(truth, mask, prompts)
         start = time.perf_counter()
-        prediction = predict(model, embedding, prompts, probability, threshold=settings.threshold)
+        mask = work.add(prompt).mask
         seconds += time.perf_counter() - start
-        mask, probability = prediction.mask, prediction.probability
+        prompts = prompts.adding(prompt)
         ious.append(float(np.float32(iou(truth, mask))))
+        boundary_ious.append(float(np.float32(boundary_iou(truth, mask))))
         if settings.target_iou is not None and ious[-1] >= settings.target_iou:
             break
-    return ObjectRun(prompts, tuple(ious), seconds / len(ious))
+    return ObjectRun(prompts, tuple(ious), seconds / len(ious), tuple(boundary_ious))
 
 
 def evaluate(
@@ -173,8 +214,9 @@ def evaluate(
     *,
     settings: EvaluationSettings | None = None,
     user: SimulatedUser = click_on_largest_error,
+    zoom: bool | None = False,
 ) -> Iterator[ObjectResult]:
-    """Let a simulated user segment all objects of a dataset, one after another.
+    """Let a simulated user segment all objects of a dataset with a network, one after another.
 
     Nothing happens before the first result is asked for. To cancel, stop asking: the results so far are whole.
 
@@ -186,26 +228,79 @@ def evaluate(
         A `Dataset`, or any images with objects. Images without objects are passed over and not encoded.
     settings, user
         As of `evaluate_object`.
+    zoom
+        As of `SessionMethod`; False is the protocol of the original.
 
     Yields
     ------
     ObjectResult
         In the order of the images and their objects.
     """
+    settings = EvaluationSettings() if settings is None else settings
+    method = SessionMethod(model, zoom=zoom, threshold=settings.threshold)
     for sample in images:
         loaded = sample.read()
         if not loaded.objects:
             continue
-        embedding, seconds_encode = _timed_encoding(model, loaded.image)
+        work, seconds_encode = _timed_opening(method, loaded.image)
         for item in loaded.objects:
-            run = evaluate_object(model, embedding, loaded.truth_of(item), settings=settings, user=user)
-            yield ObjectResult(item.id, item.group, sample.id, run, seconds_encode)
+            run = evaluate_object(work, loaded.truth_of(item), settings=settings, user=user)
+            yield ObjectResult(item.id, item.group, sample.id, run, seconds_encode, method.name)
 
 
-def _timed_encoding(model: InteractiveModel, image: Image) -> tuple[ImageEmbedding, float]:
-    """Embedding made anew (no shared cache), and the wall time in seconds until it is really there."""
+def evaluate_side_by_side(
+    contestants: Sequence[Contestant],
+    images: Iterable[ImageSample],
+    *,
+    first_prompts: Sequence[PromptKind] = ("click",),
+) -> Iterator[tuple[ObjectResult, ...]]:
+    """Let a simulated user segment all objects with several methods, beginning with several kinds of prompt.
+
+    Nothing happens before the first results are asked for. To cancel, stop asking: every object that was handed out was
+    done by all methods.
+
+    Parameters
+    ----------
+    contestants
+        At least one.
+    images
+        As of `evaluate`.
+    first_prompts
+        Kinds of first prompt; each object is segmented anew with each.
+
+    Yields
+    ------
+    tuple of ObjectResult
+        Of one object: for each contestant, one result for each kind.
+    """
+    for sample in images:
+        loaded = sample.read()
+        if not loaded.objects:
+            continue
+        opened = [(each, *_timed_opening(each.method, loaded.image)) for each in contestants]
+        for item in loaded.objects:
+            truth = loaded.truth_of(item)
+            results = []
+            for contestant, work, seconds_encode in opened:
+                for kind in first_prompts:
+                    run = evaluate_object(work, truth, settings=contestant.settings, user=user_beginning_with(kind))
+                    name = contestant.method.name
+                    results.append(ObjectResult(item.id, item.group, sample.id, run, seconds_encode, name, kind))
+            yield tuple(results)
+
+
+def _require_object(truth: NDArray[np.int8], work: ImageWork) -> None:
+    if truth.shape != work.image_shape:
+        raise ValueError(
+            f"truth has shape {truth.shape}; expected {work.image_shape}, the shape of the image. "
+            "Check that the two files belong together."
+        )
+    if not (truth == 1).any():
+        raise ValueError("truth holds no object; expected at least one pixel with the value 1. Leave this object out.")
+
+
+def _timed_opening(method: Method, image: Image) -> tuple[ImageWork, float]:
+    """The image opened by a method, and the wall time in seconds."""
     start = time.perf_counter()
-    embedding = Session(model, image, cache=EmbeddingCache(max_entries=1)).embedding
-    if model.device.type == "cuda":
-        torch.cuda.synchronize(model.device)
-    return embedding, time.perf_counter() - start
+    work = method.open_image(image)
+    return work, time.perf_counter() - start

@@ -1,10 +1,10 @@
-"""What an evaluation found: all numbers, by group, as JSON, table and plot."""
+"""What an evaluation found: all numbers, by group, by first prompt and beside peers, as JSON, table and plot."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from napari_segnext.evaluation.metrics import bootstrap_interval, mean_iou_curve, miou_at_k, noc, nof
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -20,31 +20,49 @@ if TYPE_CHECKING:
     from napari_segnext.evaluation.protocol import ObjectResult
 
 MIOU_CLICKS = (1, 3, 5, 10, 20)
-"""Clicks after which the mean IoU is reported."""
+"""Clicks after which the mean IoU and the mean boundary IoU are reported."""
 
 NOC_PERCENT = (85, 90, 95)
 NOF_PERCENT = (90, 95)
 """IoUs, in percent, at which clicks and failures are counted."""
 
+BIOU_CLICKS = (1, 5, 20)
+"""Of the boundary IoUs, those that the tables show."""
+
+_CURVE_HEADING = [
+    *(f"mIoU@{k}" for k in MIOU_CLICKS),
+    *(f"BIoU@{k}" for k in BIOU_CLICKS),
+    *("s/click", "s/encode"),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """The results of one model on one dataset; made of whatever objects there are, it may be partial.
+    """The results of one method on one dataset; made of whatever objects there are, it may be partial.
 
     Attributes
     ----------
     model, dataset
-        Their names.
+        Their names; a peer's name stands for the model's.
     results
-        One for each object, at least one.
+        One for each object, at least one, all with the same kind of first prompt.
     max_clicks
-        Clicks that each object could take.
+        Prompts that each object could take.
+    zoom
+        Whether the model answered on windows about the object.
+    prompts
+        Kind of first prompt → results of the same objects begun with it, where several kinds were evaluated.
+    peers
+        Reports of other methods on the same objects.
     """
 
     model: str
     dataset: str
     results: tuple[ObjectResult, ...]
     max_clicks: int = 20
+    zoom: bool = False
+    prompts: Mapping[str, tuple[ObjectResult, ...]] = field(default_factory=dict)
+    peers: tuple[EvaluationReport, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.results:
@@ -61,21 +79,24 @@ class EvaluationReport:
             by_group[result.group].append(result)
         return {group: tuple(by_group[group]) for group in sorted(by_group)}
 
+    @property
+    def first_prompt(self) -> str:
+        """Kind of prompt with which `results` began."""
+        return self.results[0].first_prompt
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary, the layout of ``napari-segnext evaluate --json``.
 
-        IoUs are in [0, 1], times in seconds. A mean IoU after more clicks than were made is None.
+        IoUs are in [0, 1], times in seconds. A mean IoU after more clicks than were made is None. ``peers`` holds, by
+        name, the same keys from ``n_objects`` on, and ``max_clicks``.
         """
         return {
             "model": self.model,
             "dataset": self.dataset,
-            "n_objects": len(self.results),
-            "metrics": compute_metrics(self.results, max_clicks=self.max_clicks),
-            "groups": {
-                group: {"n_objects": len(results), **compute_metrics(results, max_clicks=self.max_clicks)}
-                for group, results in self.groups.items()
-            },
-            "objects": [{"id": result.id, "group": result.group, "ious": list(result.ious)} for result in self.results],
+            **self._numbers(),
+            "zoom": self.zoom,
+            "first_prompt": self.first_prompt,
+            "peers": {peer.model: {"max_clicks": peer.max_clicks, **peer._numbers()} for peer in self.peers},
         }
 
     def to_json(self) -> str:
@@ -83,14 +104,87 @@ class EvaluationReport:
         return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
 
     def to_text(self, *, with_intervals: bool = False) -> str:
-        """Table with a line for each group and one for all; IoUs in percent.
+        """Tables; IoUs in percent.
+
+        The first has a line for each group and one for all. Where there are peers, a second has a line for each group
+        and method; where there are several kinds of first prompt, a last one has a line for each kind and method.
 
         Parameters
         ----------
         with_intervals
             Add 95 % bootstrap intervals to the mean IoUs; the objects of one image count as independent.
         """
-        return _table_text(self, with_intervals=with_intervals)
+        tables = [_table_text(self, with_intervals=with_intervals)]
+        if self.peers:
+            tables.append(_peers_text(self))
+        if self.prompts:
+            tables.append(_prompts_text(self))
+        return "\n".join(tables)
+
+    def _numbers(self) -> dict[str, Any]:
+        return {
+            "n_objects": len(self.results),
+            "metrics": compute_metrics(self.results, max_clicks=self.max_clicks),
+            "groups": {
+                group: {"n_objects": len(results), **compute_metrics(results, max_clicks=self.max_clicks)}
+                for group, results in self.groups.items()
+            },
+            "objects": [
+                {
+                    "id": result.id,
+                    "group": result.group,
+                    "ious": list(result.ious),
+                    "boundary_ious": list(result.boundary_ious),
+                }
+                for result in self.results
+            ],
+            "prompts": {
+                kind: compute_metrics(results, max_clicks=self.max_clicks) for kind, results in self.prompts.items()
+            },
+        }
+
+
+def report_side_by_side(
+    rounds: Iterable[tuple[ObjectResult, ...]],
+    dataset: str,
+    max_clicks: Mapping[str, int],
+    *,
+    zoom: bool,
+) -> EvaluationReport:
+    """Sort the results of `evaluate_side_by_side` into a report of the first method with the others as its peers.
+
+    Parameters
+    ----------
+    rounds
+        As `evaluate_side_by_side` yields them.
+    dataset
+        Its name.
+    max_clicks
+        Name of each method → its prompts per object. The first one is reported on, the others are its peers.
+    zoom
+        Of the first method.
+
+    Raises
+    ------
+    ValueError
+        If there is no object.
+    """
+    by_method: dict[str, dict[str, list[ObjectResult]]] = {name: {} for name in max_clicks}
+    for result in (result for results in rounds for result in results):
+        by_method[result.method].setdefault(result.first_prompt, []).append(result)
+    (main, *peers) = [
+        _report_of(name, dataset, {kind: tuple(results) for kind, results in kinds.items()}, max_clicks[name])
+        for name, kinds in by_method.items()
+    ]
+    return replace(main, zoom=zoom, peers=tuple(peers))
+
+
+def _report_of(
+    name: str, dataset: str, kinds: dict[str, tuple[ObjectResult, ...]], max_clicks: int
+) -> EvaluationReport:
+    """Report of one method; the first kind of prompt is reported on in full."""
+    first = next(iter(kinds.values()), ())
+    return EvaluationReport(name, dataset, first, max_clicks, prompts=kinds if len(kinds) > 1 else {})
 
 
 def compute_metrics(results: Sequence[ObjectResult], *, max_clicks: int) -> dict[str, float | int | None]:
@@ -106,8 +200,8 @@ def compute_metrics(results: Sequence[ObjectResult], *, max_clicks: int) -> dict
     Returns
     -------
     dict
-        Keys ``mIoU@k``, ``NoC@percent``, ``NoF@percent``, ``seconds_per_click`` (mean over clicks) and
-        ``seconds_encode`` (mean over images). A mean IoU after more clicks than were made is None.
+        Keys ``mIoU@k``, ``NoC@percent``, ``NoF@percent``, ``seconds_per_click`` (mean over clicks), ``seconds_encode``
+        (mean over images) and ``BIoU@k`` (boundary IoU). A mean IoU after more clicks than were made is None.
     """
     ious = [result.ious for result in results]
     metrics: dict[str, float | int | None] = {f"mIoU@{k}": miou_at_k(ious, k) for k in MIOU_CLICKS}
@@ -120,6 +214,9 @@ def compute_metrics(results: Sequence[ObjectResult], *, max_clicks: int) -> dict
     metrics["seconds_per_click"] = float(np.average(seconds_per_click, weights=n_clicks))
     seconds_by_image = {result.image_id: result.seconds_encode for result in results}
     metrics["seconds_encode"] = float(np.mean(list(seconds_by_image.values())))
+    boundary_ious = [result.boundary_ious for result in results]
+    for k in MIOU_CLICKS:
+        metrics[f"BIoU@{k}"] = miou_at_k(boundary_ious, k) if all(boundary_ious) else None
     return metrics
 
 
@@ -128,13 +225,32 @@ def _table_text(report: EvaluationReport, *, with_intervals: bool) -> str:
     for name, results in (*report.groups.items(), ("all", report.results)):
         metrics = compute_metrics(results, max_clicks=report.max_clicks)
         mious = [_miou_cell(results, k, metrics[f"mIoU@{k}"], with_intervals) for k in MIOU_CLICKS]
+        boundaries = [_percent(metrics[f"BIoU@{k}"]) for k in BIOU_CLICKS]
         counts = [f"{metrics[f'NoC@{percent}']:.2f}" for percent in NOC_PERCENT]
         failures = [str(metrics[f"NoF@{percent}"]) for percent in NOF_PERCENT]
-        times = [f"{metrics[key]:.3f}" for key in ("seconds_per_click", "seconds_encode")]
-        rows.append([name, str(len(results)), *mious, *counts, *failures, *times])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        rows.append([name, str(len(results)), *mious, *boundaries, *counts, *failures, *_times(metrics)])
     title = f"{report.model} on {report.dataset}, {report.max_clicks} clicks, IoU in percent"
-    return "\n".join([title, *(_line(row, widths) for row in rows)]) + "\n"
+    return _aligned(title, rows, n_names=1)
+
+
+def _peers_text(report: EvaluationReport) -> str:
+    """A line for each group and method, on the same objects."""
+    rows = [["group", "method", "objects", *_CURVE_HEADING]]
+    for group in (*report.groups, "all"):
+        for each in (report, *report.peers):
+            results = each.results if group == "all" else each.groups[group]
+            rows.append([group, each.model, str(len(results)), *_curve_cells(results, each.max_clicks)])
+    return _aligned(f"side by side, first prompt {report.first_prompt}, IoU in percent", rows, n_names=2)
+
+
+def _prompts_text(report: EvaluationReport) -> str:
+    """A line for each kind of first prompt and method, on the same objects."""
+    rows = [["first prompt", "method", "objects", *_CURVE_HEADING]]
+    for kind in report.prompts:
+        for each in (report, *report.peers):
+            results = each.prompts[kind]
+            rows.append([kind, each.model, str(len(results)), *_curve_cells(results, each.max_clicks)])
+    return _aligned("by first prompt, which counts as the first click, IoU in percent", rows, n_names=2)
 
 
 def draw_iou_curves(report: EvaluationReport) -> Figure:
@@ -171,18 +287,38 @@ def _heading(with_intervals: bool) -> list[str]:
     note = " [95 % interval]" if with_intervals else ""
     mious = [f"mIoU@{k}{note}" for k in MIOU_CLICKS]
     counts = [*(f"NoC{percent}" for percent in NOC_PERCENT), *(f"NoF{percent}" for percent in NOF_PERCENT)]
-    return ["group", "objects", *mious, *counts, "s/click", "s/encode"]
+    return ["group", "objects", *mious, *(f"BIoU@{k}" for k in BIOU_CLICKS), *counts, "s/click", "s/encode"]
 
 
 def _miou_cell(results: Sequence[ObjectResult], k: int, miou: float | None, with_intervals: bool) -> str:
-    if miou is None:
-        return "-"
-    if not with_intervals:
-        return f"{100 * miou:.2f}"
+    if miou is None or not with_intervals:
+        return _percent(miou)
     low, high = bootstrap_interval([result.ious[k - 1] for result in results])
     return f"{100 * miou:.2f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    first = row[0].ljust(widths[0])
-    return "  ".join([first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+def _curve_cells(results: Sequence[ObjectResult], max_clicks: int) -> list[str]:
+    metrics = compute_metrics(results, max_clicks=max_clicks)
+    keys = [*(f"mIoU@{k}" for k in MIOU_CLICKS), *(f"BIoU@{k}" for k in BIOU_CLICKS)]
+    return [*(_percent(metrics[key]) for key in keys), *_times(metrics)]
+
+
+def _times(metrics: dict[str, float | int | None]) -> list[str]:
+    return [f"{metrics[key]:.3f}" for key in ("seconds_per_click", "seconds_encode")]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _aligned(title: str, rows: Sequence[Sequence[str]], *, n_names: int) -> str:
+    """A title and rows; the first columns are names and flush left."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column < n_names else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join([title, *lines]) + "\n"
