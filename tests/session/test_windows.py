@@ -10,6 +10,7 @@ from napari_segnext.session.windows import (
     MARGIN,
     MIN_WINDOW_PX,
     Window,
+    approach_windows,
     extent_of_mask,
     extent_of_outlines,
     extent_of_prompts,
@@ -44,7 +45,7 @@ def test_the_next_window_always_shows_what_is_needed(needed, current):
 @given(needed=windows(), current=windows())
 def test_a_window_that_was_chosen_is_kept_when_asked_again(needed, current):
     chosen = next_window(needed, current, SHAPE)
-    assert next_window(needed, chosen, SHAPE) == chosen or chosen.side / 6 > needed.side
+    assert next_window(needed, chosen, SHAPE) == chosen or chosen.side / 4 > needed.side
 
 
 def test_a_window_has_the_margin_about_an_object_in_the_middle():
@@ -56,7 +57,7 @@ def test_a_window_about_a_tiny_object_keeps_a_least_side():
 
 
 def test_what_a_coarse_view_shows_tiny_is_approached_in_steps():
-    assert window_about(Window(400, 600, 3, 3), SHAPE, seen_in=WHOLE).side == pytest.approx(1400 / 6, abs=1)
+    assert window_about(Window(400, 600, 3, 3), SHAPE, seen_in=WHOLE).side == pytest.approx(1400 / 4, abs=1)
 
 
 def test_an_object_that_fills_the_window_or_is_lost_in_it_makes_a_new_one():
@@ -112,3 +113,17 @@ def test_the_extent_of_an_empty_mask_is_none():
     mask = np.zeros((4, 5), dtype=bool)
     mask[1:3, 2] = True
     assert extent_of_mask(mask) == Window(1, 2, 2, 1)
+
+
+def test_the_first_look_goes_from_the_whole_image_down_about_the_prompts():
+    about = Window(900, 1300, 30, 10)
+    approach = approach_windows(about, SHAPE)
+    assert approach[0] == WHOLE
+    sides = [window.side for window in approach]
+    assert sides == sorted(sides, reverse=True)
+    assert MIN_WINDOW_PX <= sides[-1] < 2.2 * MIN_WINDOW_PX
+    assert all(window.contains(about) and WHOLE.contains(window) for window in approach)
+
+
+def test_the_first_look_at_a_small_image_is_at_the_whole():
+    assert approach_windows(Window(3, 3, 1, 1), (50, 40)) == [Window(0, 0, 50, 40)]

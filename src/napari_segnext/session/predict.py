@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from napari_segnext.prompts import MaskPrompt
 from napari_segnext.session.windows import (
     Window,
+    approach_windows,
     extent_of_mask,
     extent_of_outlines,
     extent_of_prompts,
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.5
 """Probability above which a pixel belongs to the object. The original's evaluation uses 0.49."""
 
-MAX_APPROACHES = 4
-"""Windows laid one in the other about an object that is new."""
+CERTAINTY_BAND = 0.04
+"""Probability above and below the threshold between which the outline of a certain answer lies."""
+
+COARSER_IS_BETTER_BY = 0.05
+"""What a finer window must gain in certainty over the next coarser one, at the first look."""
 
 MAX_GROWTHS = 3
 """Of a window in one prediction."""
@@ -177,8 +181,8 @@ def predict_zoomed(
 
     Notes
     -----
-    Zoom-in as RITM's and FocalClick's, with windows that may be laid one in the other: the first answer, on the whole
-    image, only says where to look. See `windows.py` for the choice.
+    Zoom-in as RITM's and FocalClick's, but from the first prompt on, at a scale that is chosen by certainty. See
+    `windows.py` for the choice of windows.
     """
     image_shape = views.image_shape
     if previous is None:
@@ -198,16 +202,30 @@ def predict_zoomed(
 
 
 def _approached(views: ImageViews, prompts: Prompts, threshold: float) -> Prediction:
-    """The first answer: from the whole image, or what outlines enclose, to a window that fits the object."""
+    """The first answer: on a window about outlines, or the most certain one of several windows about clicks."""
     outlined = extent_of_outlines(prompts, views.image_shape)
-    first = Window.whole(views.image_shape) if outlined is None else window_about(outlined, views.image_shape)
-    prediction = _seen(views.of(first), views, prompts, None, threshold)
-    for _ in range(MAX_APPROACHES):
-        window = next_window(_needed(prompts, prediction), prediction.window, views.image_shape)
-        if window.side > 0.8 * prediction.window.side:
-            break
-        prediction = _seen(views.of(window), views, prompts, prediction, threshold)
-    return prediction
+    about = extent_of_prompts(prompts, views.image_shape)
+    if outlined is not None:
+        windows = [window_about(outlined, views.image_shape)]
+    elif about is not None:
+        windows = approach_windows(about, views.image_shape)
+    else:
+        windows = [Window.whole(views.image_shape)]
+    answers = [_seen(views.of(window), views, prompts, None, threshold) for window in windows]
+    scores = [_certainty(answer) - COARSER_IS_BETTER_BY * level for level, answer in enumerate(answers)]
+    found = answers[int(np.argmax(scores))]
+    window = _window_after(found, prompts)
+    return found if window == found.window else _seen(views.of(window), views, prompts, found, threshold)
+
+
+def _certainty(prediction: Prediction) -> float:
+    """How little the mask depends on the threshold, 0 (or empty) to 1; below 0 if it runs on beyond its window."""
+    probability, threshold = prediction.window_probability, prediction.threshold
+    outer = np.count_nonzero(probability > threshold - CERTAINTY_BAND)
+    inner = np.count_nonzero(probability > threshold + CERTAINTY_BAND)
+    if touches_edge(probability > threshold, prediction.window, prediction.image_shape):
+        return inner / max(outer, 1) - 2
+    return inner / max(outer, 1)
 
 
 def _window_after(previous: Prediction, prompts: Prompts) -> Window:

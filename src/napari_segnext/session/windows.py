@@ -1,8 +1,10 @@
-"""Where to look: the window of an image that a model predicts on, chosen from the prompts and the last answer.
+"""Where to look: the windows of an image that a model predicts on, chosen from the prompts and the last answer.
 
-1. Before there is an answer, the whole image is looked at, or what a box or polygon encloses.
-2. Around what was found a window is laid, with a margin, and predicted on; while it shrinks much, this goes on.
-3. With an answer, the window stays as long as object and prompts sit well in it, so that its embedding serves again.
+1. A box or polygon encloses the object: the first window is laid about it.
+2. Clicks and scribbles do not say how large the object is. The first look is at windows of several sizes about them,
+   from the whole image down, and the answer that is most certain of its outline is taken.
+3. With an answer, the window stays as long as object and prompts sit well in it, so that its embedding serves again;
+   otherwise a new one is laid about them with a margin.
 4. Where the answer reaches the edge of its window, the window grows.
 """
 
@@ -21,19 +23,22 @@ if TYPE_CHECKING:
     from napari_segnext._types import Mask, Shape2D
     from napari_segnext.prompts import Prompts
 
-MARGIN = 1.7
+MARGIN = 2.5
 """Side of a new window over the longer side of the object in it."""
+
+APPROACH_RATIO = 2.2
+"""Of the sides of neighbouring windows at the first look."""
 
 GROWTH = 2.0
 """Of a window whose answer runs on beyond it."""
 
-MIN_WINDOW_PX = 96
+MIN_WINDOW_PX = 64
 """Least side of a window; smaller objects do not fill it."""
 
-GREATEST_MAGNIFICATION = 6
+GREATEST_MAGNIFICATION = 4
 """Of a new window over the view in which the object was found: coarse views show sizes badly."""
 
-KEPT_SPAN = (0.3, 0.85)
+KEPT_SPAN = (0.2, 0.85)
 """A window is kept while the object spans such a part of its side."""
 
 TOUCHING_SHARE = 0.02
@@ -125,6 +130,25 @@ def window_about(needed: Window, image_shape: Shape2D, *, seen_in: Window | None
     """
     least = MIN_WINDOW_PX if seen_in is None else max(MIN_WINDOW_PX, seen_in.side / GREATEST_MAGNIFICATION)
     return square_window(needed, int(np.ceil(max(least, MARGIN * needed.side))), image_shape)
+
+
+def approach_windows(about: Window, image_shape: Shape2D) -> list[Window]:
+    """Windows about the first prompts, from the whole image down to the least side.
+
+    Parameters
+    ----------
+    about
+        Box around the prompts; all windows contain it.
+    image_shape
+        (rows, columns).
+    """
+    windows = [Window.whole(image_shape)]
+    least = max(MIN_WINDOW_PX, 1.2 * about.side)
+    side = max(image_shape) / APPROACH_RATIO
+    while side >= least:
+        windows.append(square_window(about, int(side), image_shape))
+        side /= APPROACH_RATIO
+    return windows
 
 
 def next_window(needed: Window, current: Window, image_shape: Shape2D) -> Window:
