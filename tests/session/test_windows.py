@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompts, Scribble
 from napari_segnext.session.windows import (
+    GREATEST_MAGNIFICATION,
     MARGIN,
     MIN_WINDOW_PX,
     Window,
@@ -45,7 +46,7 @@ def test_the_next_window_always_shows_what_is_needed(needed, current):
 @given(needed=windows(), current=windows())
 def test_a_window_that_was_chosen_is_kept_when_asked_again(needed, current):
     chosen = next_window(needed, current, SHAPE)
-    assert next_window(needed, chosen, SHAPE) == chosen or chosen.side / 4 > needed.side
+    assert next_window(needed, chosen, SHAPE) == chosen or chosen.side / GREATEST_MAGNIFICATION > needed.side
 
 
 def test_a_window_has_the_margin_about_an_object_in_the_middle():
@@ -57,7 +58,9 @@ def test_a_window_about_a_tiny_object_keeps_a_least_side():
 
 
 def test_what_a_coarse_view_shows_tiny_is_approached_in_steps():
-    assert window_about(Window(400, 600, 3, 3), SHAPE, seen_in=WHOLE).side == pytest.approx(1400 / 4, abs=1)
+    assert window_about(Window(400, 600, 3, 3), SHAPE, seen_in=WHOLE).side == pytest.approx(
+        1400 / GREATEST_MAGNIFICATION, abs=1
+    )
 
 
 def test_an_object_that_fills_the_window_or_is_lost_in_it_makes_a_new_one():

@@ -7,10 +7,10 @@ from scipy import ndimage
 from skimage import draw
 from torch.nn import functional as F
 
-from napari_segnext.errors import PromptOutsideImageError
+from napari_segnext.errors import PromptError, PromptOutsideImageError
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
 from napari_segnext.prompts import Box, Click, MaskPrompt, Prompts
-from napari_segnext.session import EmbeddingCache, Prediction, Session
+from napari_segnext.session import EmbeddingCache, Prediction, PredictionCancelled, Session
 from napari_segnext.session.views import ImageViews
 from napari_segnext.session.windows import Window
 
@@ -189,20 +189,18 @@ def test_probability_of_another_window_is_resampled_and_zero_where_nothing_is_kn
     np.testing.assert_allclose(shifted[:15, 5:], probability[5:, :15], atol=1e-5)
     assert not shifted[16:].any()
     assert not shifted[:, :4].any()
-    halved = prediction.probability_in(Window(10, 5, 20, 30), (10, 15))
+    halved = prediction.probability_in(Window(10, 5, 20, 30), (10, 15), factor=2)
     np.testing.assert_allclose(halved, probability.reshape(10, 2, 15, 2).mean(axis=(1, 3)), atol=1e-5)
 
 
 def test_the_extent_of_a_coarse_answer_covers_it_in_pixels_of_the_image():
     probability = np.zeros((10, 10), np.float32)
-    probability[2:4, 5:9] = 1
-    prediction = Prediction(Window(100, 200, 50, 40), probability, (500, 500))
-    extent = prediction.extent
-    truth = prediction.mask
-    rows, columns = np.nonzero(truth)
-    assert extent is not None
-    assert abs(extent.top - rows.min()) <= 5
-    assert abs(extent.right - columns.max()) <= 5
+    probability[2:4, 5:10] = 1
+    prediction = Prediction(Window(100, 200, 48, 48), probability, (500, 500), factor=5)
+    assert prediction.extent == Window(110, 225, 10, 23)
+    rows, columns = np.nonzero(prediction.mask)
+    assert (rows.min(), rows.max()) == (110, 119)
+    assert (columns.min(), columns.max()) == (225, 247)
 
 
 def test_a_mask_prompt_starts_in_a_window_about_it(model):
@@ -218,3 +216,80 @@ def test_an_image_that_is_changed_later_does_not_change_the_session(model):
     truth = image > 0
     image[:] = 0
     assert iou(session.add(Click(700, 1200)).mask, truth) > 0.9
+
+
+@pytest.mark.parametrize("n", [6000, 6001, 6005], ids=["whole blocks", "one pixel more", "five pixels more"])
+def test_coarse_answers_lie_where_the_clicks_lie(model, n):
+    image = np.zeros((n, n), np.uint8)
+    image[5400:5900, 5400:5900] = 255
+    view = ImageViews(model, image, None, EmbeddingCache()).whole()
+    probability = np.zeros(view.shape, np.float32)
+    probability[5400 // view.factor :, :] = 1
+    prediction = Prediction(view.window, probability, image.shape, factor=view.factor)
+    assert int(np.argmax(prediction.mask[:, 0])) == pytest.approx(5400, abs=1)
+    seen = prediction.probability_in(Window(5300, 0, 200, 200), (200, 200))
+    assert int(np.argmax(seen[:, 0] > 0.5)) == pytest.approx(100, abs=1)
+
+
+def test_an_answer_does_not_fade_at_the_border_of_the_image():
+    prediction = Prediction(Window(0, 0, 400, 400), np.ones((100, 100), np.float32), (400, 400), factor=4)
+    np.testing.assert_allclose(prediction.probability_in(Window(0, 0, 64, 64), (64, 64)), 1)
+
+
+def test_many_clicks_on_a_large_image_can_be_undone(model):
+    image = image_with_disk(shape=(8000, 8000), centre=(4000, 1500), radius=60)
+    session = Session(model, image)
+    for column in range(1490, 1500):
+        session.add(Click(4000, column))
+    n_undone = 0
+    while session.can_undo:
+        session.undo()
+        n_undone += 1
+    assert n_undone == 10
+
+
+@pytest.mark.parametrize("zoom", [True, False])
+def test_a_mask_of_another_shape_is_refused_in_the_same_words(model, zoom):
+    mask = np.zeros((2000, 2000), bool)
+    mask[1500:1600, 1500:1600] = True
+    session = Session(model, np.zeros((100, 100), np.uint8), zoom=zoom)
+    with pytest.raises(PromptError, match=r"mask has shape \(2000, 2000\); expected \(100, 100\)"):
+        session.add(MaskPrompt(mask))
+
+
+def test_black_and_white_images_keep_their_contrast_in_blocks_and_windows(model):
+    dots = np.zeros((1500, 1500), bool)
+    dots[::2] = True
+    views = ImageViews(model, dots, None, EmbeddingCache())
+    level = views.whole().embedding.levels[0]
+    assert float(level.mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(level.std()) < 0.05
+
+
+def test_flat_images_of_huge_values_are_taken(model):
+    for image in (np.full((80, 80), 1e17), np.full((80, 80), 2**60, np.int64)):
+        Session(model, image, zoom=True)
+
+
+def test_high_and_low_thresholds_are_no_reason_to_stay_far_away(model):
+    image = image_with_disk()
+    for threshold in (0.03, 0.97):
+        prediction = Session(model, image, threshold=threshold).add(Click(700, 1200))
+        assert iou(prediction.mask, image > 0) > 0.65
+
+
+def test_looks_that_are_no_longer_wanted_are_not_taken(model):
+    session = Session(model, image_with_disk())
+    n_encoded = len(model.encoded_shapes)
+    answers = iter([True, True, False])
+    with pytest.raises(PredictionCancelled):
+        session.update([Click(700, 1200)], is_wanted=lambda: next(answers))
+    assert len(model.encoded_shapes) == n_encoded
+    assert not session.steps
+
+
+def test_a_session_without_zoom_keeps_no_pixels(model):
+    image = np.zeros((500, 500))
+    session = Session(model, image, zoom=False)
+    assert session._views is None
+    assert session.image_shape == (500, 500)

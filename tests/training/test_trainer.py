@@ -264,3 +264,33 @@ def test_the_first_answer_is_learned_from_as_often_as_asked():
     assert set(numbers) == {0, 1, 2, 3}
     assert np.mean(np.array(numbers) == 0) == pytest.approx(0.4, abs=0.07)
     assert {_n_corrections(np.random.default_rng(seed), PromptMix(max_corrections=0)) for seed in range(20)} == {0}
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("[prompts]\nsingle_click = 1.5\n", "single_click is 1.5; expected 0 to 1"),
+        ("[prompts]\nmax_corrections = -1\n", "max_corrections is -1; expected 0 or more"),
+    ],
+    ids=["chance above 1", "negative number"],
+)
+def test_prompts_out_of_range_are_refused_before_anything_is_trained(run_folder, entry, words):
+    (run_folder / "config.toml").write_text(CONFIG + entry)
+    with pytest.raises(ConfigError, match=words):
+        Trainer(read_training_config(run_folder / "config.toml"))
+
+
+@pytest.mark.parametrize("values", [{"n_procedural": -1}, {"n_procedural": 3, "procedural_px": 32}])
+def test_procedural_images_that_cannot_be_drawn_are_refused_with_the_entrys_name(run_folder, values):
+    config = read_training_config(run_folder / "config.toml")
+    with pytest.raises(ConfigError, match=r"\[data\]: n_procedural is"):
+        Trainer(replace(config, data=replace(config.data, **values)))
+
+
+def test_coarsened_answers_stay_in_place():
+    probability = torch.zeros(1, 128, 128)
+    probability[:, :, 100:] = 1
+    for factor in (3, 5):
+        coarse = _coarsened(probability, factor=factor)
+        edge = int((coarse[0, 60] > 0.5).nonzero()[0])
+        assert abs(edge - 100) <= factor / 2

@@ -670,13 +670,13 @@ class TestWorking:
 
     def test_image_that_is_too_large_is_told_in_words_and_not_read(self, make_scene):
         dask = pytest.importorskip("dask.array")
-        large = dask.zeros((20_000, 10_000), dtype=np.uint8, chunks=1000).map_blocks(_unreadable, dtype=np.uint8)
+        large = dask.zeros((12_000, 10_000), dtype=np.uint8, chunks=1000).map_blocks(_unreadable, dtype=np.uint8)
         coarser = [np.zeros((2000, 1000), np.uint8), np.zeros((200, 100), np.uint8)]
         scene = make_scene([large, *coarser], multiscale=True, contrast_limits=(0, 255))
         scene.press(scene.widget._start_button)
         scene.settle()
         assert scene.annotator is None
-        assert scene.status.startswith("⚠ The image has 20000 rows and 10000 columns, 200.0 million pixels;")
+        assert scene.status.startswith("⚠ The image has 12000 rows and 10000 columns, 120.0 million pixels;")
         assert "Switch zoom on" in scene.status and "crop it, or" in scene.status
         assert [layer.name for layer in scene.viewer.layers] == ["cells"]
 

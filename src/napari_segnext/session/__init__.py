@@ -1,9 +1,9 @@
 """One image, many prompts: preprocessing, embedding, prediction, history."""
 
 from napari_segnext.session.embedding_cache import EmbeddingCache
-from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, predict
+from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, PredictionCancelled, predict
 from napari_segnext.session.preprocess import image_to_rgb
-from napari_segnext.session.session import PredictionCancelled, Session, Step
+from napari_segnext.session.session import Session, Step
 
 __all__ = [
     "DEFAULT_THRESHOLD",

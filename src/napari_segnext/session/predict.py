@@ -24,6 +24,8 @@ from napari_segnext.session.windows import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from napari_segnext._types import Mask, Probability, Shape2D
@@ -38,7 +40,8 @@ CERTAINTY_BAND = 0.04
 """Probability above and below the threshold between which the outline of a certain answer lies."""
 
 COARSER_IS_BETTER_BY = 0.05
-"""What a finer window must gain in certainty over the next coarser one, at the first look."""
+"""What a finer window must gain in certainty over the next coarser one, at the first look; and what a closer look at
+what was found may lose."""
 
 MAX_GROWTHS = 3
 """Of a window in one prediction."""
@@ -53,18 +56,20 @@ class Prediction:
     window
         The part of the image that was predicted on; the object is nowhere else.
     window_probability
-        `(h, w)` float32 in [0, 1], read-only, over the window; of fewer pixels than it where a large window was
-        predicted on coarsely.
+        `(h, w)` float32 in [0, 1], read-only, over the window from its upper left corner, a value for each block.
     image_shape
         (rows, columns) of the image.
     threshold
         Probability above which a pixel belongs to the mask.
+    factor
+        Side of a block in pixels; 1 unless the window is large. The last blocks may reach beyond the window.
     """
 
     window: Window
     window_probability: Probability
     image_shape: Shape2D
     threshold: float = DEFAULT_THRESHOLD
+    factor: int = 1
 
     @classmethod
     def whole(cls, probability: Probability, threshold: float = DEFAULT_THRESHOLD) -> Prediction:
@@ -78,45 +83,73 @@ class Prediction:
         if self.window_probability.shape == self.image_shape:
             return self.window_probability
         probability = np.zeros(self.image_shape, np.float32)
-        probability[self.window.slices] = _resized(self.window_probability, self.window.shape)
+        probability[self.window.slices] = self._in_pixels()
         probability.setflags(write=False)
         return probability
 
-    @cached_property
+    @property
     def mask(self) -> Mask:
         """`(H, W)` bool, read-only."""
+        if self._window_mask.shape == self.image_shape:
+            return self._window_mask
         mask = np.zeros(self.image_shape, dtype=bool)
-        mask[self.window.slices] = _resized(self.window_probability, self.window.shape) > self.threshold
+        mask[self.window.slices] = self._window_mask
         mask.setflags(write=False)
         return mask
 
     @property
     def n_bytes(self) -> int:
-        """Size of probability and mask in bytes."""
-        return self.window_probability.nbytes + self.image_shape[0] * self.image_shape[1]
+        """Size of what is kept of the answer, in bytes."""
+        return self.window_probability.nbytes + self.window.height * self.window.width
 
     @property
     def extent(self) -> Window | None:
-        """Where the object is, to the pixels of `window_probability`; None if it is nowhere."""
+        """Where the object is, to whole blocks; None if it is nowhere."""
         found = extent_of_mask(self.window_probability > self.threshold)
-        if found is None or self.window_probability.shape == self.window.shape:
-            return found and Window(
-                self.window.top + found.top, self.window.left + found.left, found.height, found.width
-            )
-        scales = [n / m for n, m in zip(self.window.shape, self.window_probability.shape, strict=True)]
-        top, bottom = (int(np.ceil(edge * scales[0])) for edge in (found.top, found.bottom))
-        left, right = (int(np.ceil(edge * scales[1])) for edge in (found.left, found.right))
-        return Window(self.window.top + top, self.window.left + left, max(1, bottom - top), max(1, right - left))
+        if found is None:
+            return None
+        top, left = self.window.top + found.top * self.factor, self.window.left + found.left * self.factor
+        bottom = min(self.window.bottom, self.window.top + found.bottom * self.factor)
+        right = min(self.window.right, self.window.left + found.right * self.factor)
+        return Window(top, left, bottom - top, right - left)
 
-    def probability_in(self, window: Window, shape: Shape2D) -> Probability:
-        """`(rows, columns)` float32: the probability over another window, at another resolution; 0 where unknown."""
+    def probability_in(self, window: Window, shape: Shape2D, *, factor: int = 1) -> Probability:
+        """`(rows, columns)` float32: the probability over another window, in its blocks; 0 where nothing is known."""
         if window == self.window and shape == self.window_probability.shape:
             return self.window_probability
-        rows = _positions(window.top, window.height, shape[0], self.window.top, self.window.height)
-        columns = _positions(window.left, window.width, shape[1], self.window.left, self.window.width)
+        rows, columns = (
+            _positions(start, n, factor, other_start, self.factor * m)
+            for start, n, other_start, m in zip(
+                (window.top, window.left),
+                shape,
+                (self.window.top, self.window.left),
+                self.window_probability.shape,
+                strict=True,
+            )
+        )
         grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
         ours = torch.from_numpy(np.array(self.window_probability))
-        return np.asarray(F.grid_sample(ours[None, None], grid[None], padding_mode="zeros", align_corners=False)[0, 0])
+        moved = F.grid_sample(ours[None, None], grid[None], padding_mode="border", align_corners=False)[0, 0]
+        return np.asarray(moved * (grid.abs() <= 1).all(dim=-1))
+
+    @cached_property
+    def _window_mask(self) -> Mask:
+        mask = self._in_pixels() > self.threshold
+        mask.setflags(write=False)
+        return mask
+
+    def _in_pixels(self) -> Probability:
+        """The window's probability at every pixel of it."""
+        if self.factor == 1:
+            return self.window_probability
+        rows, columns = (n * self.factor for n in self.window_probability.shape)
+        tensor = torch.from_numpy(np.array(self.window_probability))[None, None]
+        fine = F.interpolate(tensor, (rows, columns), mode="bilinear", align_corners=False)[0, 0]
+        return np.asarray(fine[: self.window.height, : self.window.width])
+
+
+class PredictionCancelled(Exception):
+    """An answer was given up because it is no longer wanted."""
 
 
 def predict(
@@ -159,7 +192,12 @@ def predict(
 
 
 def predict_zoomed(
-    views: ImageViews, prompts: Prompts, previous: Prediction | None = None, *, threshold: float = DEFAULT_THRESHOLD
+    views: ImageViews,
+    prompts: Prompts,
+    previous: Prediction | None = None,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> Prediction:
     """Answer all prompts at once, on a window about the object.
 
@@ -173,11 +211,15 @@ def predict_zoomed(
         The last answer, or a mask to start from; None for none.
     threshold
         Of the prediction's mask.
+    is_wanted
+        Asked before each look; windows that are new are encoded then.
 
     Raises
     ------
     PromptError
         If a prompt lies wholly outside the image or a mask has another shape.
+    PredictionCancelled
+        Once `is_wanted` says no.
 
     Notes
     -----
@@ -185,47 +227,61 @@ def predict_zoomed(
     `windows.py` for the choice of windows.
     """
     image_shape = views.image_shape
+    prompts.as_clicks(image_shape, spacing_px=views.model.click_radius_px(image_shape))  # do they fit the image?
+
+    def seen(window: Window, previous: Prediction | None) -> Prediction:
+        if not is_wanted():
+            raise PredictionCancelled
+        return _seen(views.of(window), views, prompts, previous, threshold)
+
     if previous is None:
-        prediction = _approached(views, prompts, threshold)
+        prediction = _approached(seen, prompts, image_shape)
     else:
-        window = _window_after(previous, prompts)
-        prediction = _seen(views.of(window), views, prompts, previous, threshold)
+        prediction = seen(_window_after(previous, prompts), previous)
 
     # an answer that runs on beyond its window
     for _ in range(MAX_GROWTHS):
         window = prediction.window
         if not touches_edge(prediction.window_probability > threshold, window, image_shape):
             break
-        window = grown_window(_needed(prompts, prediction), window, image_shape)
-        prediction = _seen(views.of(window), views, prompts, prediction, threshold)
+        prediction = seen(grown_window(_needed(prompts, prediction), window, image_shape), prediction)
     return prediction
 
 
-def _approached(views: ImageViews, prompts: Prompts, threshold: float) -> Prediction:
+def _approached(
+    seen: Callable[[Window, Prediction | None], Prediction], prompts: Prompts, image_shape: Shape2D
+) -> Prediction:
     """The first answer: on a window about outlines, or the most certain one of several windows about clicks."""
-    outlined = extent_of_outlines(prompts, views.image_shape)
-    about = extent_of_prompts(prompts, views.image_shape)
+    outlined, about = extent_of_outlines(prompts, image_shape), extent_of_prompts(prompts, image_shape)
     if outlined is not None:
-        windows = [window_about(outlined, views.image_shape)]
-    elif about is not None:
-        windows = approach_windows(about, views.image_shape)
-    else:
-        windows = [Window.whole(views.image_shape)]
-    answers = [_seen(views.of(window), views, prompts, None, threshold) for window in windows]
+        return seen(window_about(outlined, image_shape), None)
+    if about is None:
+        return seen(Window.whole(image_shape), None)
+    answers = [seen(window, None) for window in approach_windows(about, image_shape)]
     scores = [_certainty(answer) - COARSER_IS_BETTER_BY * level for level, answer in enumerate(answers)]
     found = answers[int(np.argmax(scores))]
+
+    # a closer look at what was found, unless it leaves more doubt
     window = _window_after(found, prompts)
-    return found if window == found.window else _seen(views.of(window), views, prompts, found, threshold)
+    if window == found.window:
+        return found
+    closer = seen(window, found)
+    return found if _certainty(closer) < _certainty(found) - COARSER_IS_BETTER_BY else closer
 
 
 def _certainty(prediction: Prediction) -> float:
     """How little the mask depends on the threshold, 0 (or empty) to 1; below 0 if it runs on beyond its window."""
     probability, threshold = prediction.window_probability, prediction.threshold
-    outer = np.count_nonzero(probability > threshold - CERTAINTY_BAND)
-    inner = np.count_nonzero(probability > threshold + CERTAINTY_BAND)
+    band = min(CERTAINTY_BAND, threshold / 2, (1 - threshold) / 2)
+    outer = _count(probability > threshold - band)
+    inner = _count(probability > threshold + band)
     if touches_edge(probability > threshold, prediction.window, prediction.image_shape):
         return inner / max(outer, 1) - 2
     return inner / max(outer, 1)
+
+
+def _count(pixels: NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(pixels))
 
 
 def _window_after(previous: Prediction, prompts: Prompts) -> Window:
@@ -250,9 +306,9 @@ def _needed(prompts: Prompts, prediction: Prediction) -> Window:
 def _seen(view: View, views: ImageViews, prompts: Prompts, previous: Prediction | None, threshold: float) -> Prediction:
     """The answer on one view."""
     empty = np.zeros(view.shape, np.float32)
-    probability = empty if previous is None else previous.probability_in(view.window, view.shape)
+    probability = empty if previous is None else previous.probability_in(view.window, view.shape, factor=view.factor)
     answer = _answer(views.model, view.embedding, views.clicks(prompts, view), probability)
-    return Prediction(view.window, answer, views.image_shape, threshold)
+    return Prediction(view.window, answer, views.image_shape, threshold, view.factor)
 
 
 def _answer(
@@ -269,15 +325,7 @@ def _answer(
     return probability
 
 
-def _resized(probability: Probability, shape: Shape2D) -> Probability:
-    """`(rows, columns)` at another resolution, bilinearly."""
-    if probability.shape == tuple(shape):
-        return probability
-    tensor = torch.from_numpy(np.array(probability))[None, None]
-    return np.asarray(F.interpolate(tensor, shape, mode="bilinear", align_corners=False)[0, 0])
-
-
-def _positions(start: int, length: int, n: int, other_start: int, other_length: int) -> torch.Tensor:
-    """Centres of `n` samples over one stretch of an axis, as `grid_sample` names them (-1 to 1) over another."""
-    centres = start + (torch.arange(n, dtype=torch.float32) + 0.5) * (length / n)
+def _positions(start: int, n: int, factor: int, other_start: int, other_length: int) -> torch.Tensor:
+    """Centres of `n` blocks of an axis, as `grid_sample` names them (-1 to 1) over another stretch of it."""
+    centres = start + (torch.arange(n, dtype=torch.float32) + 0.5) * factor
     return 2 * (centres - other_start) / other_length - 1

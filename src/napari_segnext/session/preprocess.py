@@ -70,7 +70,7 @@ def resolve_contrast_limits(image: Image, contrast_limits: ContrastLimits | None
     Returns
     -------
     sequence of pairs, or None
-        (low, high) of each channel; None for uint8 and bool, which are taken as they are.
+        (low, high) of each channel; None for uint8, which is taken as it is.
 
     Raises
     ------
@@ -78,16 +78,18 @@ def resolve_contrast_limits(image: Image, contrast_limits: ContrastLimits | None
         As `image_to_rgb`.
     """
     array = _checked(image)
-    if contrast_limits is None and array.dtype in (np.uint8, bool):
-        return None
     channels = array[..., None] if array.ndim == 2 else array[..., :3]
+    if contrast_limits is None and array.dtype == np.uint8:
+        return None
+    if contrast_limits is None and array.dtype == bool:
+        return [(0.0, 1.0)] * channels.shape[-1]
     return [(float(low), float(high)) for low, high in _raised(_limits(channels, contrast_limits))]
 
 
 def _raised(limits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Limits of flat channels set apart by 1, which is how `_scaled` reads them."""
     low, high = limits[:, 0], limits[:, 1]
-    return np.stack([low, np.where(high > low, high, low + 1)], axis=1)
+    return np.stack([low, np.where(high > low, high, np.maximum(low + 1, np.nextafter(low, np.inf)))], axis=1)
 
 
 def _checked(image: Image) -> NDArray[Any]:

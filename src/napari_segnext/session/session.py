@@ -17,7 +17,13 @@ import numpy as np
 
 from napari_segnext.prompts import MaskPrompt, Prompt, Prompts
 from napari_segnext.session.embedding_cache import EmbeddingCache
-from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, predict, predict_zoomed
+from napari_segnext.session.predict import (
+    DEFAULT_THRESHOLD,
+    Prediction,
+    PredictionCancelled,
+    predict,
+    predict_zoomed,
+)
 from napari_segnext.session.views import ImageViews
 
 if TYPE_CHECKING:
@@ -97,9 +103,12 @@ class Session:
             raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
         self._model = model
         self._threshold = threshold
-        self._zooms = prefers_zoom(model) if zoom is None else zoom
-        self._views = ImageViews(model, image, contrast_limits, _SHARED_CACHE if cache is None else cache)
-        self._whole = self._views.whole(at_full_size=not self._zooms)
+        zooms = prefers_zoom(model) if zoom is None else zoom
+        views = ImageViews(model, image, contrast_limits, _SHARED_CACHE if cache is None else cache)
+        self._whole = views.whole(at_full_size=not zooms)
+        self._image_shape = views.image_shape
+        # without zoom the pixels are not needed any more
+        self._views = views if zooms else None
         self._timeline: list[tuple[Step, ...]] = [()]
         self._now = 0
 
@@ -111,12 +120,12 @@ class Session:
     @property
     def image_shape(self) -> Shape2D:
         """(rows, columns)."""
-        return self._views.image_shape
+        return self._image_shape
 
     @property
     def zoom(self) -> bool:
         """Whether answers are made on a window about the object."""
-        return self._zooms
+        return self._views is not None
 
     @property
     def embedding(self) -> ImageEmbedding:
@@ -235,32 +244,29 @@ class Session:
             if not is_wanted():
                 raise PredictionCancelled
             so_far = Prompts((*(step.prompt for step in steps), prompt))
-            steps = (*steps, Step(prompt, self._predicted(so_far, _previous(steps, prompt))))
+            steps = (*steps, Step(prompt, self._predicted(so_far, _previous(steps, prompt), is_wanted)))
         return steps
 
-    def _predicted(self, prompts: Prompts, previous: Prediction | None) -> Prediction:
-        if self._zooms:
-            return predict_zoomed(self._views, prompts, previous, threshold=self._threshold)
+    def _predicted(self, prompts: Prompts, previous: Prediction | None, is_wanted: Callable[[], bool]) -> Prediction:
+        if self._views is not None:
+            return predict_zoomed(self._views, prompts, previous, threshold=self._threshold, is_wanted=is_wanted)
         probability = None if previous is None else previous.probability
         return predict(self._model, self._whole.embedding, prompts, probability, threshold=self._threshold)
 
     def _remember(self, steps: tuple[Step, ...]) -> None:
         """Append to the timeline, dropping what was undone and what is too old."""
         timeline = [*self._timeline[: self._now + 1], steps][-(MAX_UNDO_STEPS + 1) :]
-        while len(timeline) > 1 and _n_bytes(timeline) > MAX_UNDO_BYTES:
+        while len(timeline) > 1 and _n_bytes(timeline, but=steps) > MAX_UNDO_BYTES:
             timeline = timeline[1:]
         self._timeline = timeline
         self._now = len(timeline) - 1
 
 
-class PredictionCancelled(Exception):
-    """A replay was given up because its result is no longer wanted."""
-
-
-def _n_bytes(timeline: list[tuple[Step, ...]]) -> int:
-    """Size of all probabilities of a timeline, each counted once."""
+def _n_bytes(timeline: list[tuple[Step, ...]], *, but: tuple[Step, ...]) -> int:
+    """Size of all answers of a timeline, each counted once, but those that stay in any case."""
+    kept = {id(step.prediction) for step in but}
     predictions = {id(step.prediction): step.prediction for steps in timeline for step in steps}
-    return sum(prediction.n_bytes for prediction in predictions.values())
+    return sum(prediction.n_bytes for key, prediction in predictions.items() if key not in kept)
 
 
 def prefers_zoom(model: InteractiveModel) -> bool:

@@ -224,7 +224,7 @@ def require_sound(config: TrainingConfig, domains: Collection[str]) -> None:
     Raises
     ------
     ConfigError
-        If a number of a stage is below 1, or chances are negative or have no sum above 0.
+        If a number of a stage is below 1, a chance is out of range, or relative chances have no sum above 0.
     """
     for number, stage in enumerate(config.stages, start=1):
         for entry in ("n_steps", "crop_px", "batch_size", "n_objects"):
@@ -233,6 +233,11 @@ def require_sound(config: TrainingConfig, domains: Collection[str]) -> None:
                     f"{entry} of stage {number} is {getattr(stage, entry)}; expected at least 1. "
                     "Correct it, or remove the stage."
                 )
+    for entry in ("single_click", "with_click", "first_answer", "refinement"):
+        if not 0 <= getattr(config.prompts, entry) <= 1:
+            raise ConfigError(f"[prompts]: {entry} is {getattr(config.prompts, entry)}; expected 0 to 1. Correct it.")
+    if config.prompts.max_corrections < 0:
+        raise ConfigError(f"[prompts]: max_corrections is {config.prompts.max_corrections}; expected 0 or more.")
     if not domains:
         raise ConfigError(f"there are no images in {list(config.data.roots)}; expected at least one. Correct roots.")
     weights = config.data.domain_weights

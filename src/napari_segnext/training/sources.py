@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from napari_segnext.datasets import ImageSample, open_dataset
 from napari_segnext.datasets.procedural import ProceduralSample, list_procedural
+from napari_segnext.datasets.procedural.images import MIN_SIDE_PX
+from napari_segnext.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +32,18 @@ def find_sources(data: DataConfig) -> list[Source]:
     ------
     FileNotFoundError, ValueError
         If a folder is neither.
+    ConfigError
+        If the number or side of procedural images is too small.
     """
+    if data.n_procedural < 0 or (data.n_procedural > 0 and data.procedural_px < MIN_SIDE_PX):
+        raise ConfigError(
+            f"[data]: n_procedural is {data.n_procedural} and procedural_px {data.procedural_px}; expected at least 0, "
+            f"and at least {MIN_SIDE_PX}. Correct them."
+        )
     real = [sample for root in data.roots for sample in open_dataset(_layout(Path(root)), root)]
-    procedural = list_procedural(data.n_procedural, seed=data.procedural_seed, side_px=data.procedural_px)
-    return [*real, *procedural]
+    if not data.n_procedural:
+        return [*real]
+    return [*real, *list_procedural(data.n_procedural, seed=data.procedural_seed, side_px=data.procedural_px)]
 
 
 def hash_of_sources(sources: Sequence[Source]) -> str:

@@ -360,7 +360,8 @@ def _n_corrections(rng: Generator, mix: PromptMix) -> int:
 def _coarsened(probability: Tensor, *, factor: int) -> Tensor:
     """`(B, H, W)` as if seen at a `factor`-th of the magnification."""
     coarse = F.avg_pool2d(probability[:, None], factor, ceil_mode=True)
-    return F.interpolate(coarse, probability.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    fine = F.interpolate(coarse, scale_factor=float(factor), mode="bilinear", align_corners=False)[:, 0]
+    return fine[:, : probability.shape[-2], : probability.shape[-1]]
 
 
 def _corrections(rng: Generator, truths: Tensor, probability: Tensor) -> Tensor:
