@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import PIL.Image
 import pytest
 
 if TYPE_CHECKING:
@@ -73,7 +77,40 @@ def test_several_roots_are_joined(cli: Cli, folder_dataset: Path, tiny_model: Pa
         *("--max-clicks", 1, "--json", tmp_path / "a.json"),
     )
     assert done.exit_code == 0, done.output
-    assert json.loads((tmp_path / "a.json").read_text())["n_objects"] == 8
+    ids = [item["id"] for item in json.loads((tmp_path / "a.json").read_text())["objects"]]
+    one_root = ["one:1", "one:2", "two:1", "two:2"]
+    assert ids == [f"data-{number}/{name}" for number in (1, 2) for name in one_root]
+
+
+def test_equal_ids_of_two_roots_are_told_apart(
+    cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder_dataset, tmp_path / "other")
+    for folder in ("images", "labels"):  # other pixels under the same names
+        (tmp_path / "other" / folder / "two.png").unlink()
+        path = tmp_path / "other" / folder / "one.png"
+        pixels = np.asarray(PIL.Image.open(path))
+        PIL.Image.fromarray(np.pad(pixels, ((0, 20), (0, 0)))).save(path)
+    roots = ("--root", folder_dataset, "--root", tmp_path / "other")
+    done = cli(
+        *("evaluate", "--dataset", "folder", *roots, "-m", tiny_model, "--max-clicks", 1),
+        *("--json", tmp_path / "out.json", "--failures", tmp_path / "failures"),
+    )
+    assert done.exit_code == 0, done.output
+    ious = {item["id"]: item["ious"][0] for item in json.loads((tmp_path / "out.json").read_text())["objects"]}
+    assert sorted(ious) == ["data/one:1", "data/one:2", "data/two:1", "data/two:2", "other/one:1", "other/one:2"]
+    with (tmp_path / "failures" / "failures.csv").open(newline="") as file:
+        replayed = {row["id"]: float(row["iou"]) for row in csv.DictReader(file)}
+    assert replayed == pytest.approx(ious, abs=1e-4)
+
+
+def test_ids_of_a_single_root_stay_as_they_are(
+    cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    arguments = ("-m", tiny_model, "--max-clicks", 1, "--json", tmp_path / "out.json")
+    assert cli("evaluate", "--dataset", "folder", "--root", folder_dataset, *arguments).exit_code == 0
+    ids = [item["id"] for item in json.loads((tmp_path / "out.json").read_text())["objects"]]
+    assert ids == ["one:1", "one:2", "two:1", "two:2"]
 
 
 @pytest.mark.parametrize(

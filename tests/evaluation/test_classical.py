@@ -9,6 +9,8 @@ import pytest
 
 from napari_segnext.evaluation.classical import GrabCut, RandomWalker, Watershed, classical_methods
 from napari_segnext.evaluation.classical.markers import BACKGROUND, OBJECT, UNKNOWN, Markers, click_radius_px
+from napari_segnext.evaluation.classical.random_walker import _probability
+from napari_segnext.evaluation.classical.work import two_looks
 from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompts, Scribble
 
 METHODS = {"random walker": RandomWalker, "grabcut": GrabCut, "watershed": Watershed}
@@ -148,3 +150,27 @@ def test_middle_of_an_outline_is_the_object_unless_denied():
     assert labels is not None
     assert labels[20, 20] == BACKGROUND
     assert labels[20, 23] == UNKNOWN
+
+
+def test_random_walker_finds_no_object_without_a_marker_of_it():
+    labels = np.full(TRUTH.shape, UNKNOWN, np.uint8)
+    labels[5, 5] = BACKGROUND
+    rgb = np.repeat(image_of(TRUTH)[:, :, None] / np.float32(255), 3, axis=2)
+    assert not _probability(rgb, labels).any()
+
+
+def test_second_look_into_an_outline_contains_what_is_marked_beside_it():
+    labels = np.full((200, 400), UNKNOWN, np.uint8)
+    labels[100, 250], labels[0] = OBJECT, BACKGROUND
+    enclosed = np.zeros(labels.shape, bool)
+    enclosed[90:110, 150:170] = True
+    seen = []
+
+    def look(rgb, markers):
+        seen.append((markers == OBJECT).any())
+        return np.ones(markers.shape)
+
+    probability = two_looks(np.zeros((200, 400, 3), np.float32), labels, look, max_side_px=300, enclosed=enclosed)
+    assert seen == [True]
+    assert probability[100, 250] == probability[100, 160] == 1
+    assert probability[100, 399] == 0

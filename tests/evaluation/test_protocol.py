@@ -203,6 +203,13 @@ def test_all_methods_are_asked_about_each_object_with_all_first_prompts(fake_mod
     assert fake_model.n_encoded == 2
 
 
+def test_methods_of_one_name_are_refused_before_any_image_is_opened(fake_model, two_images):
+    contestants = [Contestant(SessionMethod(fake_model, zoom=zoom)) for zoom in (False, True)]
+    with pytest.raises(ValueError, match=r"called 'fake', 'fake'; expected a different name.*Rename one"):
+        next(evaluate_side_by_side(contestants, two_images))
+    assert fake_model.n_encoded == 0
+
+
 def test_network_zooms_as_it_prefers_unless_told(fake_model):
     assert not SessionMethod(fake_model).zoom
     assert SessionMethod(fake_model, zoom=True).zoom

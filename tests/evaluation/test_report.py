@@ -198,6 +198,12 @@ def test_comparison_of_nothing_is_refused():
         report_side_by_side([], "pack", {"net": 20}, zoom=False)
 
 
+def test_results_that_cannot_be_told_apart_are_refused():
+    twice = (result("a:1", "em", [0.5]), result("a:1", "em", [0.9]))
+    with pytest.raises(ValueError, match=r"'a:1' has several results of method 'net'.*Give each method its own name"):
+        report_side_by_side([tuple(replace(each, method="net") for each in twice)], "pack", {"net": 1}, zoom=False)
+
+
 def test_plot_shows_a_curve_for_each_group_and_one_for_all(report):
     (axes,) = draw_iou_curves(report).axes
     curves = {line.get_label(): line.get_ydata() for line in axes.lines}

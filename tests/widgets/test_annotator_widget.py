@@ -567,6 +567,14 @@ class TestWorking:
         scene, _, _ = make_zoom_scene()
         assert "Automatic: on, as segnext-tiny prefers." in scene.widget._zoom.toolTip()
 
+    def test_tooltips_say_that_the_first_look_is_at_several_sizes(self, make_scene):
+        from qtpy.QtCore import Qt
+
+        picker = make_scene().widget._zoom
+        on = picker.itemData(picker.findText("on"), Qt.ItemDataRole.ToolTipRole)
+        for text in (picker.toolTip(), on):
+            assert "several sizes about the click" in text
+
     def test_zoom_stays_on_where_the_image_is_too_large_without(self, make_scene):
         scene = make_scene(np.zeros((9000, 9000), np.uint8))
         scene.widget._zoom.setCurrentText("on")

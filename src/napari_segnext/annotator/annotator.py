@@ -74,8 +74,9 @@ class Annotator:
     scribbles, output
         The user's own labels layers, on the image's grid: brush strokes (1 object, 2 background) and accepted objects.
     zoom
-        True looks first at the whole slice and then closely at the region about the object; False at the whole slice
-        only; None as the model prefers.
+        True looks first at regions of several sizes about the click, from the whole slice down, takes the most certain
+        answer, and then looks closely at the region about the object; False looks at the whole slice only; None as the
+        model prefers.
     executor
         Where the model works; by default at once, on this thread.
 

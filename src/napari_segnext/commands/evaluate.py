@@ -91,7 +91,7 @@ def evaluate(
         open_dataset(dataset, folder, min_object_px=min_object_px, max_objects_per_image=max_objects_per_image)
         for folder in root
     ]
-    images = _drawn(parts, per_domain, max_objects)
+    images = _drawn(parts, root, per_domain, max_objects)
 
     from napari_segnext.evaluation import Contestant, SessionMethod
     from napari_segnext.weights import load_model
@@ -140,12 +140,17 @@ def _peers(settings: Any) -> list[Any]:
         raise CommandError(str(error)) from error
 
 
-def _drawn(parts: "list[Dataset]", per_domain: int | None, max_objects: int | None) -> "Dataset":
-    """The images of all roots, narrowed down to the objects that are drawn."""
+def _drawn(parts: "list[Dataset]", roots: list[Path], per_domain: int | None, max_objects: int | None) -> "Dataset":
+    """The images of all roots, with ids that differ, narrowed down to the objects that are drawn."""
+    from dataclasses import replace
+
     from napari_segnext.datasets import Dataset
     from napari_segnext.datasets.subsets import with_objects_drawn, with_objects_drawn_per_group
 
-    images = [image for part in parts for image in part]
+    prefixes = _prefixes(roots)
+    images = [
+        replace(image, id=f"{prefix}{image.id}") for prefix, part in zip(prefixes, parts, strict=True) for image in part
+    ]
     if not images:
         raise CommandError("there is no image in the dataset; expected one at least. Check --root and --dataset.")
     if per_domain is not None:
@@ -153,6 +158,16 @@ def _drawn(parts: "list[Dataset]", per_domain: int | None, max_objects: int | No
     if max_objects is not None:
         images = with_objects_drawn(images, max_objects, seed=0)
     return Dataset(parts[0].name, tuple(images))
+
+
+def _prefixes(roots: list[Path]) -> list[str]:
+    """What the ids of each root begin with: the folder's name, numbered if two are equal; nothing for a single root."""
+    if len(roots) == 1:
+        return [""]
+    names = [root.expanduser().resolve().name for root in roots]
+    if len(set(names)) < len(names):
+        names = [f"{name}-{number}" for number, name in enumerate(names, start=1)]
+    return [f"{name}/" for name in names]
 
 
 def _rounds(contestants: list[Any], images: "Dataset", kinds: list[str]) -> tuple[list[Any], bool]:

@@ -101,7 +101,7 @@ def replay_failures(
     method
         The one that was evaluated.
     images
-        Those that were evaluated.
+        Those that were evaluated; no two have the same id.
     results
         As of `worst_results`, all of this method.
     n
@@ -122,8 +122,6 @@ def replay_failures(
         work, rgb = method.open_image(loaded.image), image_to_rgb(loaded.image)
         truths = {item.id: loaded.truth_of(item) for item in loaded.objects}
         for result in of_image:
-            if result.id not in truths:  # another dataset root may hold an image of the same id
-                continue
             prompts = Prompts(result.run.prompts.items[:n_clicks])
             work.reset()
             mask = [work.add(prompt).mask for prompt in prompts][-1]

@@ -42,8 +42,7 @@ def iou(truth: NDArray[Any], mask: Mask) -> float:
         If the shapes differ.
     """
     truth, mask = np.asarray(truth), np.asarray(mask, dtype=bool)
-    if truth.shape != mask.shape:
-        raise ValueError(f"truth has shape {truth.shape} and mask {mask.shape}; expected the same shape twice.")
+    _require_same_shape(truth, mask)
     is_object = truth == 1
     n_both = np.count_nonzero(is_object & mask)
     n_either = np.count_nonzero(is_object | (mask & (truth == 0)))
@@ -81,8 +80,7 @@ def boundary_iou(truth: NDArray[Any], mask: Mask, *, share: float = BOUNDARY_SHA
     taken here, within the bounding box of both objects.
     """
     truth, mask = np.asarray(truth), np.asarray(mask, dtype=bool)
-    if truth.shape != mask.shape:
-        raise ValueError(f"truth has shape {truth.shape} and mask {mask.shape}; expected the same shape twice.")
+    _require_same_shape(truth, mask)
     width_px = max(1, round(share * float(np.hypot(*truth.shape))))
     near = _bounding_box((truth == 1) | mask)
     is_counted = truth[near] >= 0
@@ -221,6 +219,11 @@ def _bounding_box(region: Mask) -> tuple[slice, slice]:
     if len(rows) == 0:
         return slice(0, 0), slice(0, 0)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _require_same_shape(truth: NDArray[Any], mask: Mask) -> None:
+    if truth.shape != mask.shape:
+        raise ValueError(f"truth has shape {truth.shape} and mask {mask.shape}; expected the same shape twice.")
 
 
 def _require_clicks(ious: IoUs) -> None:

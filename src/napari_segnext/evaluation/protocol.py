@@ -262,7 +262,7 @@ def evaluate_side_by_side(
     Parameters
     ----------
     contestants
-        At least one.
+        At least one, whose methods have different names.
     images
         As of `evaluate`.
     first_prompts
@@ -272,7 +272,13 @@ def evaluate_side_by_side(
     ------
     tuple of ObjectResult
         Of one object: for each contestant, one result for each kind.
+
+    Raises
+    ------
+    ValueError
+        If two methods have the same name, by which results are told apart.
     """
+    _require_different_names([each.method.name for each in contestants])
     for sample in images:
         loaded = sample.read()
         if not loaded.objects:
@@ -287,6 +293,14 @@ def evaluate_side_by_side(
                     name = contestant.method.name
                     results.append(ObjectResult(item.id, item.group, sample.id, run, seconds_encode, name, kind))
             yield tuple(results)
+
+
+def _require_different_names(names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"the methods are called {', '.join(map(repr, names))}; expected a different name for each, because "
+            "results are told apart by it. Rename one of them."
+        )
 
 
 def _require_object(truth: NDArray[np.int8], work: ImageWork) -> None:

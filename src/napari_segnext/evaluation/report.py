@@ -167,8 +167,11 @@ def report_side_by_side(
     Raises
     ------
     ValueError
-        If there is no object.
+        If there is no object, or if two results of an object are of the same method and first prompt.
     """
+    rounds = list(rounds)
+    for results in rounds:
+        _require_told_apart(results)
     by_method: dict[str, dict[str, list[ObjectResult]]] = {name: {} for name in max_clicks}
     for result in (result for results in rounds for result in results):
         by_method[result.method].setdefault(result.first_prompt, []).append(result)
@@ -177,6 +180,17 @@ def report_side_by_side(
         for name, kinds in by_method.items()
     ]
     return replace(main, zoom=zoom, peers=tuple(peers))
+
+
+def _require_told_apart(results: Sequence[ObjectResult]) -> None:
+    """Refuse results of one object that would be taken for those of two objects."""
+    kinds = [(result.method, result.first_prompt) for result in results]
+    for method, first_prompt in kinds:
+        if kinds.count((method, first_prompt)) > 1:
+            raise ValueError(
+                f"object '{results[0].id}' has several results of method '{method}' with first prompt "
+                f"'{first_prompt}'; expected one. Give each method its own name, and each kind of first prompt once."
+            )
 
 
 def _report_of(

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.5
 """Probability above which a pixel belongs to the object. The original's evaluation uses 0.49."""
 
-CERTAINTY_BAND = 0.04
-"""Probability above and below the threshold between which the outline of a certain answer lies."""
+CERTAINTY_BAND = 0.11
+"""Probability above the threshold within which the outline of a certain answer lies."""
 
-COARSER_IS_BETTER_BY = 0.05
+COARSER_IS_BETTER_BY = 0.03
 """What a finer window must gain in certainty over the next coarser one, at the first look; and what a closer look at
 what was found may lose."""
 
@@ -272,9 +272,8 @@ def _approached(
 def _certainty(prediction: Prediction) -> float:
     """How little the mask depends on the threshold, 0 (or empty) to 1; below 0 if it runs on beyond its window."""
     probability, threshold = prediction.window_probability, prediction.threshold
-    band = min(CERTAINTY_BAND, threshold / 2, (1 - threshold) / 2)
-    outer = _count(probability > threshold - band)
-    inner = _count(probability > threshold + band)
+    outer = _count(probability > threshold)
+    inner = _count(probability > threshold + min(CERTAINTY_BAND, (1 - threshold) / 2))
     if touches_edge(probability > threshold, prediction.window, prediction.image_shape):
         return inner / max(outer, 1) - 2
     return inner / max(outer, 1)

@@ -51,13 +51,14 @@ DEVICES = {
 }
 ZOOMS: dict[str, tuple[bool | None, str]] = {
     "automatic": (None, "As the model prefers."),
-    "on": (True, "Look at the whole image first, then closely at the region about the object."),
+    "on": (True, "Look at regions of several sizes about the click first, then closely at the object."),
     "off": (False, "Look at the whole image only."),
 }
 """Name of each setting: what `Annotator.zoom` gets, and how it is told."""
 
 _ZOOM_TEXT = (
-    "With zoom the model looks first at the whole image, then closely at the region about the object.\n"
+    "With zoom the model looks first at regions of several sizes about the click, from the whole image down,\n"
+    "and takes the answer of which it is most certain; then it looks closely at the region about the object.\n"
     "That makes small objects on large images possible.\n"
     "You can switch at any time: the mask is computed anew; prompts and accepted objects stay.\n"
 )

@@ -54,8 +54,9 @@ class RandomWalker:
 
 
 def _probability(rgb: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """`(h, w)` float64 in [0, 1] of the object."""
-    if not (labels == UNKNOWN).any() or not (labels == BACKGROUND).any():
+    """`(h, w)` float64 in [0, 1] of the object; 0 where no marker is of the object."""
+    # with one sign alone skimage's first probability is that of whichever sign there is
+    if not all((labels == value).any() for value in (OBJECT, UNKNOWN, BACKGROUND)):
         return np.asarray(labels == OBJECT, dtype=np.float64)
     if float(rgb.std()) < 1e-6:  # no edge at all: the nearer marker wins
         distances = [ndimage.distance_transform_edt(labels != value) for value in (OBJECT, BACKGROUND)]

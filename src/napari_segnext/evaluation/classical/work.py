@@ -86,8 +86,8 @@ def two_looks(
     """Probability of the object from a method that is too slow for large images.
 
     The first look is at a copy of the whole image whose longer side is `max_side_px`. Of larger images a second one is
-    at what was found, with as much again around it, as a user would have cut it out; its border is background. Where an
-    outline has said where the object is, only the second look is taken.
+    at what was found or marked, with as much again around it, as a user would have cut it out; its border is
+    background. Where an outline has said where the object is, only the second look is taken.
 
     Parameters
     ----------
@@ -112,10 +112,10 @@ def two_looks(
         return look(rgb, labels)
     if enclosed is None:
         whole = _looked_at(rgb, labels, look, max_side_px)
-        enclosed = (whole > 0.5) | (labels == OBJECT)
+        enclosed = whole > 0.5
     else:
         whole = None
-    window = _around(enclosed)
+    window = _around(enclosed | (labels == OBJECT))
     if max(part.stop - part.start for part in window) > MAX_WINDOW_SHARE * longest:
         return _looked_at(rgb, labels, look, max_side_px) if whole is None else whole
     probability = np.zeros(labels.shape)
