@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from napari_segnext.errors import PromptError, PromptOutsideImageError
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
-from napari_segnext.prompts import Box, Click, MaskPrompt, Prompts
+from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompts
 from napari_segnext.session import EmbeddingCache, Prediction, PredictionCancelled, Session
+from napari_segnext.session.predict import ENCLOSED_PROBABILITY
 from napari_segnext.session.views import ImageViews
 from napari_segnext.session.windows import Window
 
@@ -293,3 +294,25 @@ def test_a_session_without_zoom_keeps_no_pixels(model):
     session = Session(model, image, zoom=False)
     assert session._views is None
     assert session.image_shape == (500, 500)
+
+
+def test_what_a_first_box_or_polygon_encloses_is_the_mask_to_start_from(fake_model):
+    image = np.zeros((40, 40), np.uint8)
+    Session(fake_model, image, zoom=True).add(Box(top=10, left=5, bottom=30, right=35))
+    ellipse = fake_model.previous_masks[0]
+    assert ellipse[20, 20] == ellipse[20, 8] == ENCLOSED_PROBABILITY
+    assert ellipse[11, 6] == ellipse[5, 20] == 0
+    Session(fake_model, image, zoom=True).add(Polygon([(5, 5), (5, 30), (30, 5)]))
+    triangle = fake_model.previous_masks[-1]
+    assert triangle[10, 10] == ENCLOSED_PROBABILITY
+    assert triangle[28, 28] == 0
+
+
+def test_without_zoom_a_box_is_corners_only_as_in_the_paper(fake_model):
+    Session(fake_model, np.zeros((40, 40), np.uint8), zoom=False).add(Box(top=10, left=5, bottom=30, right=35))
+    assert not fake_model.previous_masks[0].any()
+
+
+def test_a_box_over_the_border_still_encloses_its_part_of_the_image(fake_model):
+    Session(fake_model, np.zeros((40, 40), np.uint8), zoom=True).add(Box(top=-10, left=-10, bottom=20, right=20))
+    assert fake_model.previous_masks[0][5, 5] == ENCLOSED_PROBABILITY
