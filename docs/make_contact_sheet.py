@@ -48,10 +48,10 @@ def choose_images(first: int, family: str | None) -> list[ProceduralImage]:
 def main(path: Path, first: int, family: str | None) -> None:
     tiles = [shrink_with_outlines(drawn) for drawn in choose_images(first, family)]
     rows = [np.concatenate(tiles[start : start + N_COLUMNS], axis=1) for start in range(0, len(tiles), N_COLUMNS)]
-    # Fewer greys make the file smaller, and unlike a palette they keep hues
+    # Fewer greys, then a palette: below a megabyte
     sheet = PIL.Image.fromarray(np.concatenate(rows, axis=0) // GREY_STEP * GREY_STEP + GREY_STEP // 2)
     path.parent.mkdir(exist_ok=True)
-    sheet.save(path, optimize=True)
+    sheet.quantize(256).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

@@ -106,7 +106,7 @@ class Prediction:
         """Size of what is kept of the answer, in bytes."""
         return self.window_probability.nbytes + self.window.height * self.window.width
 
-    @property
+    @cached_property
     def extent(self) -> Window | None:
         """Where the object is, to whole blocks; None if it is nowhere."""
         found = extent_of_mask(self.window_probability > self.threshold)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segnext.errors import ConfigError
 from napari_segnext.models.config import SegNextConfig
-from napari_segnext.training.prompt_simulation import FIRST_PROMPTS, PromptMix
+from napari_segnext.prompts.simulated_prompts import FIRST_PROMPTS
+from napari_segnext.training.prompt_simulation import PromptMix
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

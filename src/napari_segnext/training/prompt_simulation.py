@@ -10,14 +10,13 @@ from scipy import ndimage
 from skimage import measure
 
 from napari_segnext.prompts import Box, Click, Polygon, Prompt, Prompts, Scribble
+from napari_segnext.prompts.simulated_prompts import FIRST_PROMPTS
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
     from napari_segnext._types import Mask, Probability
-
-FIRST_PROMPTS = ("click", "box", "polygon", "scribble", "mask")
 
 
 @dataclass(frozen=True, slots=True)
