@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from napari_segnext.errors import PromptError, PromptOutsideImageError
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
 from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompts
+from napari_segnext.prompts.enclosed import ENCLOSED_PROBABILITY
 from napari_segnext.session import EmbeddingCache, Prediction, PredictionCancelled, Session
-from napari_segnext.session.predict import ENCLOSED_PROBABILITY
 from napari_segnext.session.views import ImageViews
 from napari_segnext.session.windows import Window
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from skimage import draw
 from torch.nn import functional as F
 
-from napari_segnext.prompts import Box, MaskPrompt, Polygon
+from napari_segnext.prompts import MaskPrompt
+from napari_segnext.prompts.enclosed import draw_enclosed
 from napari_segnext.session.windows import (
     Window,
     approach_windows,
@@ -43,9 +43,6 @@ CERTAINTY_BAND = 0.11
 COARSER_IS_BETTER_BY = 0.03
 """What a finer window must gain in certainty over the next coarser one, at the first look; and what a closer look at
 what was found may lose."""
-
-ENCLOSED_PROBABILITY = 0.6
-"""Of what a first box or polygon encloses, fed as previous mask where a session zooms."""
 
 MAX_GROWTHS = 3
 """Of a window in one prediction."""
@@ -260,7 +257,8 @@ def _approached(
     outlined, about = extent_of_outlines(prompts, image_shape), extent_of_prompts(prompts, image_shape)
     if outlined is not None:
         window = window_about(outlined, image_shape)
-        return seen(window, Prediction(window, _enclosed(prompts, window), image_shape))
+        enclosed = draw_enclosed(prompts, window.shape, origin=(window.top, window.left))
+        return seen(window, Prediction(window, enclosed, image_shape))
     if about is None:
         return seen(Window.whole(image_shape), None)
     answers = [seen(window, None) for window in approach_windows(about, image_shape)]
@@ -273,24 +271,6 @@ def _approached(
         return found
     closer = seen(window, found)
     return found if _certainty(closer) < _certainty(found) - COARSER_IS_BETTER_BY else closer
-
-
-def _enclosed(prompts: Prompts, window: Window) -> Probability:
-    """`(h, w)` float32 over a window: `ENCLOSED_PROBABILITY` in polygons and in the ellipses of boxes; 0 elsewhere.
-
-    The mask to start from. The paper gives outlines as negative clicks at their corners; alone, these do not say on
-    which side of them the object is, and the bundled model answers next to nothing.
-    """
-    enclosed = np.zeros(window.shape, np.float32)
-    for prompt in prompts:
-        if isinstance(prompt, Box):
-            centre = (prompt.top + prompt.bottom) / 2 - window.top, (prompt.left + prompt.right) / 2 - window.left
-            radii = max(1.0, (prompt.bottom - prompt.top) / 2), max(1.0, (prompt.right - prompt.left) / 2)
-            enclosed[draw.ellipse(*centre, *radii, shape=window.shape)] = ENCLOSED_PROBABILITY
-        elif isinstance(prompt, Polygon):
-            rows, columns = np.array(prompt.vertices).T
-            enclosed[draw.polygon(rows - window.top, columns - window.left, window.shape)] = ENCLOSED_PROBABILITY
-    return enclosed
 
 
 def _certainty(prediction: Prediction) -> float:

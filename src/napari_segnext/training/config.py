@@ -234,7 +234,7 @@ def require_sound(config: TrainingConfig, domains: Collection[str]) -> None:
                     f"{entry} of stage {number} is {getattr(stage, entry)}; expected at least 1. "
                     "Correct it, or remove the stage."
                 )
-    for entry in ("single_click", "with_click", "first_answer", "refinement"):
+    for entry in ("single_click", "with_click", "enclosed", "first_answer", "refinement"):
         if not 0 <= getattr(config.prompts, entry) <= 1:
             raise ConfigError(f"[prompts]: {entry} is {getattr(config.prompts, entry)}; expected 0 to 1. Correct it.")
     if config.prompts.max_corrections < 0:

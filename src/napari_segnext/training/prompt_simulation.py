@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage import measure
 
 from napari_segnext.prompts import Box, Click, Polygon, Prompt, Prompts, Scribble
+from napari_segnext.prompts.enclosed import draw_enclosed
 from napari_segnext.prompts.simulated_prompts import FIRST_PROMPTS
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class PromptMix:
         Chance that a session that starts with clicks starts with just one, positive and deep inside.
     with_click
         Chance that a positive click comes with a box or polygon.
+    enclosed
+        Chance that what a box or polygon encloses is the previous mask, as in sessions that zoom.
     max_clicks
         Greatest number of random clicks of each sign at the start; fewer are likelier by `click_decay` each.
     click_decay
@@ -52,6 +55,7 @@ class PromptMix:
     mask: float = 0.1
     single_click: float = 0.5
     with_click: float = 0.5
+    enclosed: float = 0.0
     max_clicks: int = 12
     click_decay: float = 0.6
     first_answer: float = 0.3
@@ -68,7 +72,7 @@ class SimulatedStart:
     prompts
         All but masks.
     previous_mask
-        `(H, W)` float32 in [0, 1]: the mask prompt; zeros if there is none.
+        `(H, W)` float32 in [0, 1]: the mask prompt, or what a box or polygon encloses; zeros if there is none.
     """
 
     prompts: Prompts
@@ -109,8 +113,11 @@ def simulate_start(rng: Generator, truth: Mask, mix: PromptMix) -> SimulatedStar
         case "mask":
             previous_mask[window] = _of_another_slice(rng, near)
             prompts = [_click_within(rng, near, is_positive=True)] if rng.random() < 0.5 else []
-    if kind in ("box", "polygon") and rng.random() < mix.with_click:
-        prompts.append(_click_within(rng, near, is_positive=True))
+    if kind in ("box", "polygon"):
+        if mix.enclosed and rng.random() < mix.enclosed:
+            previous_mask[window] = draw_enclosed(prompts, near.shape)
+        if rng.random() < mix.with_click:
+            prompts.append(_click_within(rng, near, is_positive=True))
     shift = (window[0].start, window[1].start)
     return SimulatedStart(Prompts(tuple(_shifted(prompt, shift) for prompt in prompts)), previous_mask)
 

@@ -76,7 +76,15 @@ PAINTERS: dict[str, tuple[Painter, ...]] = {
 }
 """Family of label maps → painters that suit it, one of which is drawn."""
 
-FAMILY_WEIGHTS = {"mitochondria": 3.0, "neuropil": 2.0, "scenes": 2.0, "head_lesions": 1.5, "single_lesion": 1.5}
+FAMILY_WEIGHTS = {
+    "mitochondria": 2.5,
+    "neuropil": 1.5,
+    "scenes": 2.0,
+    "head_lesions": 3.0,
+    "single_lesion": 1.5,
+    "vessels": 1.5,
+    "cracks": 1.5,
+}
 """Relative chances of families; 1 where not named. The named ones stand for what real free images lack most."""
 
 
