@@ -115,3 +115,29 @@ def test_absent_config_is_told(cli: Cli) -> None:
     done = cli("train", "absent.toml")
     assert done.exit_code == 2
     assert "there is no training file 'absent.toml'" in done.stderr
+
+
+def test_entries_can_be_set_on_the_command_line(cli: Cli, config: Path, tmp_path: Path) -> None:
+    changes = ["--set", "output=other", "--set", "name=theirs", "--set", "model.encoder.uses_skips=false"]
+    assert cli("train", config, *changes).exit_code == 0
+    from napari_segnext.weights.safetensors_file import read_weights_header
+
+    header = read_weights_header(tmp_path / "other" / "theirs.safetensors")
+    assert header.config.encoder.uses_skips is False  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed", "expected ENTRY=VALUE"),
+        ("=3", "expected ENTRY=VALUE"),
+        ("name.first=3", "name, which is no table"),
+        ("stages.n_steps=3", "stages=[{n_steps"),
+        ("seed=x", "seed is 'x'; expected int"),
+        ("sead=3", "unknown entries ['sead']"),
+    ],
+)
+def test_wrong_changes_are_refused(cli: Cli, config: Path, change: str, message: str) -> None:
+    refused = cli("train", config, "--set", change)
+    assert refused.exit_code == 2
+    assert message in refused.stderr

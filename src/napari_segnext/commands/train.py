@@ -1,5 +1,6 @@
 """`train`: a model of one's own."""
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,15 @@ from napari_segnext.commands.progress import progress
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Training run (TOML).", show_default=False)],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="ENTRY=VALUE",
+            help="Have this instead of what CONFIG says, such as --set seed=2 --set data.n_procedural=0. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Train a model as a TOML file says. Ctrl-C saves the state; --resume goes on from it."""
@@ -24,7 +34,7 @@ def train(
         raise FileNotFoundError(f"there is no training file '{config}'. Check the path.")
     from napari_segnext.training.config import read_training_config
 
-    settings = read_training_config(config)
+    settings = read_training_config(config, changes or ())
     checkpoint = Path(settings.output) / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise CommandError(f"there is a run in '{settings.output}' already. Add --resume to go on, or change 'output'.")
@@ -35,7 +45,8 @@ def train(
     from napari_segnext.weights import find_device
 
     trainer = Trainer(settings, device=str(find_device(device)))
-    go_on = f"go on with: napari-segnext train {config} --resume"
+    repeated = "".join(f" --set {shlex.quote(change)}" for change in changes or ())
+    go_on = f"go on with: napari-segnext train {config}{repeated} --resume"
     try:
         is_done = _ran_to_the_end(trainer, settings.n_steps)
     except KeyboardInterrupt as error:

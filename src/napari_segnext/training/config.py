@@ -15,7 +15,7 @@ from napari_segnext.prompts.simulated_prompts import FIRST_PROMPTS
 from napari_segnext.training.prompt_simulation import PromptMix
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,26 +186,31 @@ class TrainingConfig:
         return {**asdict(self), "model": self.model.to_dict()}
 
 
-def read_training_config(path: Path | str) -> TrainingConfig:
+def read_training_config(path: Path | str, changes: Sequence[str] = ()) -> TrainingConfig:
     """Read a training run from a TOML file.
 
     Parameters
     ----------
     path
         The file; relative folders in it are taken from where it lies.
+    changes
+        Entries to have instead of the file's, such as `"seed=2"` or `"model.encoder.uses_skips=false"`: names of
+        tables and of the entry, joined by points, and a TOML value. What is no TOML value is taken as a string.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ConfigError
-        If it is not TOML, or an entry is missing, unknown or of a wrong kind.
+        If it is not TOML, an entry is missing, unknown or of a wrong kind, or a change is none.
     """
     path = Path(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' is not TOML: {error}. Correct it there.") from error
+    for change in changes:
+        _change_entry(values, change)
     values = _with_absolute_folders(values, path.resolve().parent)
     if "card_file" in values:
         values["card"] = (path.resolve().parent / str(values.pop("card_file"))).read_text(encoding="utf8")
@@ -270,6 +275,29 @@ def _require_chances(chances: Mapping[str, Any], drawn: Collection[str], where: 
             raise ConfigError(f"{where}: {name} is {chance!r}; expected a number of at least 0. Correct it.")
     if not any(chances[name] > 0 for name in drawn):
         raise ConfigError(f"{where}: all of {', '.join(drawn)} are 0; expected a sum above 0. Raise one of them.")
+
+
+def _change_entry(values: dict[str, Any], change: str) -> None:
+    """Set one entry of a file's values, as `change` ("table.entry=value") says."""
+    name, is_given, value = change.partition("=")
+    *tables, entry = (part.strip() for part in name.split("."))
+    if not is_given or not entry or not all(tables):
+        raise ConfigError(f"the change is {change!r}; expected ENTRY=VALUE, such as seed=2 or data.n_procedural=0.")
+    for number, table in enumerate(tables, start=1):
+        values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise ConfigError(
+                f"the change {change!r} goes into {'.'.join(tables[:number])}, which is no table. Change tables by "
+                "their entries, and stages as a whole: stages=[{n_steps = 10, crop_px = 128, batch_size = 4}]."
+            )
+    values[entry] = _toml_value(value.strip())
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _config_from_dict(values: dict[str, Any], path: Path) -> TrainingConfig:
