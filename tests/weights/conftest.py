@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path  # noqa: TC003
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+
+from tests.file_server import Behaviour, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WIDTH, SIDE, PATCH, HIDDEN = 8, 64, 16, 32
 OUT_WIDTHS = [4, 6, 8, 12]
@@ -168,3 +173,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("NAPARI_SEGNEXT_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def server() -> Iterator[Behaviour]:
+    with serving() as behaviour:
+        yield behaviour

@@ -1,97 +1,33 @@
-"""Against a server of our own on 127.0.0.1 that can be told to misbehave; nothing leaves the machine."""
+"""Against a server of our own that can be told to misbehave; nothing leaves the machine."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import re
 import threading
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path  # noqa: TC003
+import time
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from napari_segnext import load_model
 from napari_segnext.errors import CheckpointError, WeightsHashError
-from napari_segnext.weights import DownloadCancelled, DownloadError, download, download_model, registry
+from napari_segnext.weights import (
+    DownloadCancelled,
+    DownloadError,
+    discard_download,
+    download,
+    download_model,
+    registry,
+)
+from tests.file_server import CONTENT, Behaviour
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.weights.conftest import OriginalMaker
 
 PIECE = download.CHUNK_BYTES
-CONTENT = bytes(range(256)) * 4000
-
-
-@dataclass
-class Behaviour:
-    """What the server does, and what it was asked."""
-
-    content: bytes = CONTENT
-    etag: str = '"one"'
-    knows_ranges: bool = True
-    cuts_after: list[int] = field(default_factory=list)
-    status: int = 200
-    kind: str = "application/octet-stream"
-    says_length: bool = True
-    wrong_start: int = 0
-    asked: list[str] = field(default_factory=list)
-    url: str = ""
-
-
-def handler_of(behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            wanted = self.headers.get("Range", "")
-            behaviour.asked.append(wanted)
-            if behaviour.status >= 400:
-                self.send_error(behaviour.status)
-                return
-            start = int(match.group(1)) if (match := re.fullmatch(r"bytes=(\d+)-", wanted)) else 0
-            is_same = self.headers.get("If-Range", behaviour.etag) == behaviour.etag
-            if not (behaviour.knows_ranges and wanted and is_same):
-                start = 0
-            whole = behaviour.content
-            if start and start >= len(whole):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(whole)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206 if start else 200)
-            if start:
-                first = start + behaviour.wrong_start
-                self.send_header("Content-Range", f"bytes {first}-{len(whole) - 1}/{len(whole)}")
-            self.send_header("Content-Type", behaviour.kind)
-            if behaviour.etag:
-                self.send_header("ETag", behaviour.etag)
-            if behaviour.says_length:
-                self.send_header("Content-Length", str(len(whole) - start))
-            self.end_headers()
-            rest = whole[start:]
-            if behaviour.cuts_after:
-                rest = rest[: behaviour.cuts_after.pop(0)]
-            self.wfile.write(rest)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    return Handler
-
-
-@pytest.fixture
-def server() -> Iterator[Behaviour]:
-    behaviour = Behaviour()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(behaviour))
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    behaviour.url = f"http://127.0.0.1:{http.server_address[1]}/weights.pth"
-    yield behaviour
-    http.shutdown()
-    thread.join()
-    http.server_close()
 
 
 def fetched(server: Behaviour, folder: Path, **options: Any) -> Path:
@@ -215,6 +151,89 @@ class TestFile:
             fetched(server, tmp_path)
         assert "weights.pth" not in names(tmp_path)
 
+    def test_disk_that_becomes_full_on_the_way_is_told(
+        self, server: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real_open = Path.open
+
+        def open_on_a_full_disk(path: Path, mode: str = "r", **options: Any) -> Any:
+            file = real_open(path, mode, **options)
+            return _FullDisk(file) if mode == "ab" else file
+
+        monkeypatch.setattr(Path, "open", open_on_a_full_disk)
+        with pytest.raises(DownloadError, match="no more room") as caught:
+            fetched(server, tmp_path)
+        assert caught.value.problem == "disk"
+
+    @pytest.mark.parametrize(
+        ("changes", "problem"),
+        [({"status": 404}, "server"), ({"kind": "text/html"}, "server"), ({"status": 503}, "connection")],
+        ids=["refused", "web page", "server in trouble"],
+    )
+    def test_error_says_what_stood_in_the_way(
+        self, changes: dict[str, Any], problem: str, server: Behaviour, tmp_path: Path
+    ) -> None:
+        for name, value in changes.items():
+            setattr(server, name, value)
+        with pytest.raises(DownloadError) as caught:
+            fetched(server, tmp_path)
+        assert caught.value.problem == problem
+
+
+class _FullDisk:
+    """A file that takes nothing."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, piece: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def __enter__(self) -> _FullDisk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class TestGivingUp:
+    """A download that is no longer wanted ends long before the server is given up, which takes a minute."""
+
+    SOON_S = 5.0
+
+    def give_up_later(self, delay_s: float = 0.3) -> threading.Event:
+        is_given_up = threading.Event()
+        threading.Timer(delay_s, is_given_up.set).start()
+        return is_given_up
+
+    @pytest.mark.parametrize("says_length", [True, False], ids=["length known", "length unknown"])
+    @pytest.mark.parametrize("n_bytes", [0, 2 * PIECE], ids=["before the first piece", "after two pieces"])
+    def test_ends_while_the_server_is_silent(
+        self, n_bytes: int, says_length: bool, server: Behaviour, tmp_path: Path
+    ) -> None:
+        server.falls_silent_after, server.says_length = n_bytes, says_length
+        is_given_up = self.give_up_later()
+        began_s = time.monotonic()
+        with pytest.raises(DownloadCancelled):
+            fetched(server, tmp_path, is_wanted=lambda: not is_given_up.is_set())
+        assert time.monotonic() - began_s < self.SOON_S
+        assert "weights.pth" not in names(tmp_path)
+        assert len(server.asked) == 1
+
+    def test_ends_between_two_attempts(self, server: Behaviour, tmp_path: Path) -> None:
+        server.status = 503
+        is_given_up = self.give_up_later()
+        began_s = time.monotonic()
+        with pytest.raises(DownloadCancelled):
+            download.download_file(
+                server.url, tmp_path / "weights.pth", pause_s=60, is_wanted=lambda: not is_given_up.is_set()
+            )
+        assert time.monotonic() - began_s < self.SOON_S
+
+    def test_leaves_no_thread(self, server: Behaviour, tmp_path: Path) -> None:
+        fetched(server, tmp_path)
+        assert not [thread for thread in threading.enumerate() if thread.name == "napari-segnext download"]
+
 
 class TestModel:
     @pytest.fixture(autouse=True)
@@ -265,6 +284,22 @@ class TestModel:
         message = str(caught.value)
         assert "https://drive.google.com/uc?id=1uHEcvwA2spsLQqDJiYKqv1pf3vgLAG7-" in message
         assert "napari-segnext models import FILE --name segnext-vitb-sax2" in message
+
+    def test_that_was_given_up_can_be_discarded(self, server: Behaviour, home: Path) -> None:
+        with pytest.raises(DownloadCancelled):
+            download_model("segnext-vitb-sax1", is_wanted=lambda: False)
+        assert names(home / "weights" / "downloads") != []
+        discard_download("segnext-vitb-sax1")
+        assert names(home / "weights" / "downloads") == []
+
+    def test_discarding_nothing_is_no_error(self) -> None:
+        for name in ("segnext-vitb-sax1", "segnext-tiny", "mine"):
+            discard_download(name)
+
+    def test_error_says_what_stood_in_the_way(self, server: Behaviour) -> None:
+        with pytest.raises(DownloadError) as caught:
+            download_model("segnext-vitb-sax1")
+        assert caught.value.problem == "file"
 
     def test_of_another_name_is_refused(self) -> None:
         with pytest.raises(ValueError, match="no model 'resnet'"):

@@ -3,8 +3,9 @@
 Importing this loads no torch; loading a model does.
 """
 
-from napari_segnext.weights.download import DownloadCancelled, DownloadError, download_model
-from napari_segnext.weights.folder import weights_folder
+from napari_segnext.weights.delete_model import delete_model
+from napari_segnext.weights.download import DownloadCancelled, DownloadError, discard_download, download_model
+from napari_segnext.weights.folder import prefer_weights_folder, weights_folder
 from napari_segnext.weights.import_model import import_model
 from napari_segnext.weights.load import ModelInfo, find_device, find_weights, list_models, load_model, model_info
 from napari_segnext.weights.registry import DEFAULT_MODEL, ModelEntry
@@ -23,6 +24,8 @@ __all__ = [
     "ModelEntry",
     "ModelInfo",
     "WeightsHeader",
+    "delete_model",
+    "discard_download",
     "download_model",
     "find_device",
     "find_weights",
@@ -30,6 +33,7 @@ __all__ = [
     "list_models",
     "load_model",
     "model_info",
+    "prefer_weights_folder",
     "read_weights",
     "read_weights_header",
     "save_weights",

@@ -5,17 +5,23 @@
 3. A connection that breaks is taken up again a few times.
 4. The size, the hash where one is known, and that a model can be built from it are checked on `FILE.part`.
 5. Only then is it renamed, converted to our format, and removed.
+
+A download that is no longer wanted ends soon, also while the server is silent; `discard_download` removes what it left.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import math
 import re
 import shutil
+import threading
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_segnext.errors import CheckpointError, WeightsHashError
 from napari_segnext.weights.folder import weights_folder
@@ -25,7 +31,7 @@ from napari_segnext.weights.registry import ModelEntry, find_entry
 from napari_segnext.weights.safetensors_file import write_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Report = Callable[[int, int | None], None]
@@ -39,10 +45,25 @@ TIMEOUT_S = (15, 60)
 """To connect; between two pieces."""
 
 _SPARE_BYTES = 50_000_000
+_POLL_S = 0.1
+"""How often it is asked whether a download is wanted while nothing comes."""
+
+DownloadProblem = Literal["connection", "server", "disk", "file"]
 
 
 class DownloadError(OSError):
-    """A download that did not come through; what has arrived is kept where it can be used."""
+    """A download that did not come through; what has arrived is kept where it can be used.
+
+    Attributes
+    ----------
+    problem
+        What stood in the way: there was no connection or it broke, the server refused, the disk is full, or another
+        file came than a model.
+    """
+
+    def __init__(self, message: str, *, problem: DownloadProblem) -> None:
+        self.problem = problem
+        super().__init__(message)
 
 
 class DownloadCancelled(Exception):
@@ -64,7 +85,8 @@ def download_model(
     report
         Called after each piece with the bytes so far and in all (None if the server does not say).
     is_wanted
-        Asked after each piece; once it says no, `DownloadCancelled` is raised. A later call goes on from there.
+        Asked after each piece, and from another thread while nothing comes; once it says no, `DownloadCancelled` is
+        raised. A later call goes on from there, unless `discard_download` is called before.
 
     Returns
     -------
@@ -89,15 +111,33 @@ def download_model(
     def check(part: Path) -> None:
         read[:] = read_checkpoint(part, name)
 
-    original = weights_folder() / "downloads" / entry.file_name
+    original = _original_of(entry)
     try:
         download_file(entry.url, original, sha256=entry.sha256, check=check, report=report, is_wanted=is_wanted)
     except (DownloadError, CheckpointError) as error:
-        raise DownloadError(f"'{name}' could not be downloaded: {error} {by_hand(entry)}") from error
+        problem = error.problem if isinstance(error, DownloadError) else "file"
+        message = f"'{name}' could not be downloaded: {error} {by_hand(entry)}"
+        raise DownloadError(message, problem=problem) from error
     header, state = read
     write_weights(entry.path, state, header, dtype="float32")
     original.unlink()
     return entry.path
+
+
+def discard_download(name: str) -> None:
+    """Remove what an unfinished download of a released model left; does nothing where there is nothing.
+
+    Call it only after that download has ended.
+    """
+    entry = find_entry(name)
+    if entry is not None and not entry.is_bundled:
+        _original_of(entry).unlink(missing_ok=True)
+        _Part(_original_of(entry)).remove()
+
+
+def _original_of(entry: ModelEntry) -> Path:
+    """Where the authors' file lies until it is converted."""
+    return weights_folder() / "downloads" / entry.file_name
 
 
 def by_hand(entry: ModelEntry) -> str:
@@ -215,18 +255,33 @@ def _fetch(url: str, part: _Part, report: Report, is_wanted: Callable[[], bool],
     for attempt in range(N_ATTEMPTS):
         if attempt:
             logger.info("the connection broke after %d bytes (%s); trying again", part.n_bytes, failure)
-            time.sleep(pause_s * 2 ** (attempt - 1))
+            _pause(pause_s * 2 ** (attempt - 1), is_wanted)
         try:
             if _fetch_once(url, part, report, is_wanted):
                 return
             failure = None
         except requests.RequestException as error:
             failure = error
+        _require_wanted(is_wanted)
     reason = f"{type(failure).__name__}: {failure}" if failure else "the connection was cut each time"
     raise DownloadError(
         f"{part.n_bytes} bytes came from {url} in {N_ATTEMPTS} attempts ({reason}); expected the whole file. "
-        "Check the connection and run the same command again: it goes on from there."
+        "Check the connection and run the same command again: it goes on from there.",
+        problem="connection",
     )
+
+
+def _pause(pause_s: float, is_wanted: Callable[[], bool]) -> None:
+    """Wait before the next attempt, but not longer than it is wanted."""
+    n_looks = math.ceil(pause_s / _POLL_S)
+    for _ in range(n_looks):
+        _require_wanted(is_wanted)
+        time.sleep(pause_s / n_looks)
+
+
+def _require_wanted(is_wanted: Callable[[], bool]) -> None:
+    if not is_wanted():
+        raise DownloadCancelled
 
 
 def _fetch_once(url: str, part: _Part, report: Report, is_wanted: Callable[[], bool]) -> bool:
@@ -251,8 +306,32 @@ def _fetch_once(url: str, part: _Part, report: Report, is_wanted: Callable[[], b
             n_have = 0
             part.begin(version)
         _require_space(part.path, version.n_bytes, n_have)
-        _append(response, part, version.n_bytes, report, is_wanted)
+        with _hung_up_when_unwanted(response, is_wanted):
+            _append(response, part, version.n_bytes, report, is_wanted)
     return version.n_bytes is None or part.n_bytes == version.n_bytes
+
+
+@contextmanager
+def _hung_up_when_unwanted(response: Any, is_wanted: Callable[[], bool]) -> Iterator[None]:
+    """End the wait for the next piece as soon as nobody wants it, which may be long before the server is given up."""
+    is_over = threading.Event()
+    # urllib3 has it since 2.3; with an older one the wait ends with its time limit
+    hang_up = getattr(response.raw, "shutdown", lambda: None)
+
+    def watch() -> None:
+        while not is_over.wait(_POLL_S):
+            if not is_wanted():
+                with suppress(OSError, ValueError, RuntimeError):  # it has ended by itself
+                    hang_up()
+                return
+
+    watcher = threading.Thread(target=watch, name="napari-segnext download")
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def _headers(known: _Version | None, n_have: int) -> dict[str, str]:
@@ -271,12 +350,15 @@ def _require_file(response: Any) -> None:
     if status in (200, 206) and kind == "text/html":
         raise DownloadError(
             f"{url} answered with a web page instead of the file; Google Drive does so when too many people fetched it "
-            "lately, or when it was moved. Try again in a day."
+            "lately, or when it was moved. Try again in a day.",
+            problem="server",
         )
     if status >= 500 or status == 429:
         response.raise_for_status()
     if status not in (200, 206, 416):
-        raise DownloadError(f"{url} answered with status {status} ({response.reason}); expected the file.")
+        raise DownloadError(
+            f"{url} answered with status {status} ({response.reason}); expected the file.", problem="server"
+        )
 
 
 def _validator(response: Any) -> str:
@@ -309,10 +391,27 @@ def _continues(response: Any, version: _Version, known: _Version | None, n_have:
 def _append(response: Any, part: _Part, n_bytes: int | None, report: Report, is_wanted: Callable[[], bool]) -> None:
     with part.path.open("ab") as file:
         for piece in response.iter_content(CHUNK_BYTES):
-            file.write(piece)
+            with _full_disk_told(part.path):
+                file.write(piece)
+                file.flush()
             report(file.tell(), n_bytes)
-            if not is_wanted():
-                raise DownloadCancelled
+            _require_wanted(is_wanted)
+    _require_wanted(is_wanted)  # a connection that was hung up looks like the end of the file
+
+
+@contextmanager
+def _full_disk_told(path: Path) -> Iterator[None]:
+    """Say in words that the disk has become full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DownloadError(
+            f"there is no more room in '{path.parent}'; expected room for the whole file. "
+            "Make room, or set NAPARI_SEGNEXT_HOME to a folder on another disk.",
+            problem="disk",
+        ) from error
 
 
 def _require_space(path: Path, n_bytes: int | None, n_have: int) -> None:
@@ -322,7 +421,8 @@ def _require_space(path: Path, n_bytes: int | None, n_have: int) -> None:
     if n_bytes is not None and n_free < n_needed:
         raise DownloadError(
             f"'{path.parent}' has {n_free / 1e6:.0f} MB free; expected at least {n_needed / 1e6:.0f} MB. "
-            "Make room, or set NAPARI_SEGNEXT_HOME to a folder on another disk."
+            "Make room, or set NAPARI_SEGNEXT_HOME to a folder on another disk.",
+            problem="disk",
         )
 
 

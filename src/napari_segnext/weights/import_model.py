@@ -52,7 +52,7 @@ def import_model(path: Path | str, name: str | None = None, *, overwrite: bool =
     target = _target(path.stem if name is None else name)
     if target.exists() and not overwrite:
         raise FileExistsError(
-            f"there is a model '{target.stem}' already, in '{target}'. Choose another name with --name, or delete it."
+            f"there is a model '{target.stem}' already, in '{target}'. Choose another name (--name), or delete it."
         )
     header, state = read_checkpoint(path, target.stem)
     return write_weights(target, state, header, dtype="float32")
@@ -94,11 +94,11 @@ def _target(name: str) -> Path:
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"'{name}' cannot be the name of a model; expected letters, digits, '.', '-' and '_', a letter or digit "
-            "first. Choose another one with --name."
+            "first. Choose another one (--name)."
         )
     entry = find_entry(name)
     if entry is not None and entry.is_bundled:
-        raise ValueError(f"'{name}' is the model that comes with the package. Choose another name with --name.")
+        raise ValueError(f"'{name}' is the model that comes with the package. Choose another name (--name).")
     return weights_folder() / f"{name}{SUFFIX}"
 
 
