@@ -101,3 +101,11 @@ def executor() -> HandExecutor:
 def slow_annotator(viewer, pixels, fake_model, executor) -> Annotator:
     """On a 2D image; answers when the executor is told to work."""
     return Annotator(viewer, viewer.add_image(pixels, name="cells"), fake_model, executor=executor)
+
+
+@pytest.fixture
+def pixels_with_square(pixels) -> tuple[np.ndarray, np.ndarray]:
+    """Noise, and `(32, 32)` bool, a square of 6 × 6 in it."""
+    square = np.zeros((32, 32), bool)
+    square[4:10, 4:10] = True
+    return pixels, square

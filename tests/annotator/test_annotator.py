@@ -392,16 +392,37 @@ class TestStacks:
         assert stack_annotator.prompts.items == (Click(5, 5),)
         assert [plane.sum() for plane in stack_annotator.layers.preview.data] == [0, DISK, 0, 0]
 
-    def test_another_slice_has_its_own_prompts_mask_and_history(self, stack_annotator, viewer):
+    def test_another_slice_has_its_own_prompts_and_mask(self, stack_annotator, viewer):
         stack_annotator.layers.points.add((1, 5, 5))
         viewer.dims.set_point(0, 2)
         assert len(stack_annotator.prompts) == 0
-        assert not stack_annotator.undo()
         stack_annotator.layers.points.add((2, 20, 20))
         viewer.dims.set_point(0, 1)
         assert stack_annotator.prompts.items == (Click(5, 5),)
+
+    def test_undo_goes_to_the_slice_where_the_change_was_made(self, stack_annotator, viewer):
+        stack_annotator.layers.points.add((1, 5, 5))
+        viewer.dims.set_point(0, 2)
+        stack_annotator.layers.points.add((2, 20, 20))
+        viewer.dims.set_point(0, 0)
         assert stack_annotator.undo()
-        np.testing.assert_array_equal(stack_annotator.layers.points.data, [(2, 20, 20)])
+        assert viewer.dims.current_step[0] == 2
+        np.testing.assert_array_equal(stack_annotator.layers.points.data, [(1, 5, 5)])
+        assert stack_annotator.undo()
+        assert viewer.dims.current_step[0] == 1
+        assert len(stack_annotator.layers.points.data) == 0
+        assert stack_annotator.redo()
+        assert stack_annotator.prompts.items == (Click(5, 5),)
+
+    def test_undo_finds_a_slice_along_another_axis(self, stack_annotator, viewer):
+        stack_annotator.layers.points.add((1, 5, 5))
+        viewer.dims.order = (2, 0, 1)
+        viewer.dims.set_point(2, 16)
+        stack_annotator.layers.points.add((2, 7, 16))
+        viewer.dims.order = (0, 1, 2)
+        assert stack_annotator.undo()
+        assert tuple(sorted(viewer.dims.displayed)) == (0, 1)
+        np.testing.assert_array_equal(stack_annotator.layers.points.data, [(1, 5, 5)])
 
     def test_accept_writes_into_the_slice_and_leaves_the_others(self, stack_annotator, viewer):
         stack_annotator.layers.points.add((1, 5, 5))

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 pytest.importorskip("napari")
 
-from napari_segnext.annotator.history import MAX_EDITS, Edit, History
+from napari_segnext.annotator.coordinates import ShownSlice
+from napari_segnext.annotator.draft import Draft
+from napari_segnext.annotator.history import MAX_BYTES, MAX_CHANGES, Change, History
+from napari_segnext.annotator.label_edits import LabelEdit
 from napari_segnext.annotator.prompts_from_layers import LayersReading, PlacedPrompt, PointMark
 from napari_segnext.annotator.slice_state import SliceState
-from napari_segnext.prompts import Click
+from napari_segnext.prompts import Click, MaskPrompt
 
 A, B = Click(1, 1), Click(2, 2)
+PLANE = ShownSlice(axes=(0, 1), index=(), shape=(4, 4))
 
 
 def reading(*clicks: Click) -> LayersReading:
@@ -17,62 +24,63 @@ def reading(*clicks: Click) -> LayersReading:
     return LayersReading(tuple(PlacedPrompt(click, mark, i) for i, (click, mark) in enumerate(zip(clicks, marks))))  # noqa: B905
 
 
-def test_back_and_forth_visits_the_same_edit():
-    edit = Edit((), (A,))
-    undone, history = History().adding(edit).undoing()
-    redone, history = history.redoing()
-    assert undone is redone is edit
-    assert history == History((edit,))
+def change(*prompts: Click, text: str = "click", **others) -> Change:
+    return Change(text, PLANE, Draft(), Draft(prompts), **others)
 
 
-def test_nothing_to_take_back_changes_nothing():
-    assert History().undoing() == (None, History())
-    assert History().redoing() == (None, History())
+def test_back_and_forth_visits_the_same_change():
+    one = change(A)
+    undone = History().adding(one).undoing()
+    assert undone.undone == (one,)
+    assert undone.redoing() == History((one,))
 
 
-def test_a_new_edit_ends_what_could_be_repeated():
-    _, history = History().adding(Edit((), (A,))).undoing()
-    assert history.adding(Edit((), (B,))).undone == ()
+def test_a_new_change_ends_what_could_be_repeated():
+    history = History().adding(change(A)).undoing()
+    assert history.adding(change(B)).undone == ()
 
 
-def test_history_is_bounded():
+def test_history_is_bounded_in_number():
     history = History()
-    for i in range(MAX_EDITS + 5):
-        history = history.adding(Edit((), (Click(i, 0),)))
-    assert len(history.done) == MAX_EDITS
-    assert history.done[-1].after == (Click(MAX_EDITS + 4, 0),)
+    for i in range(MAX_CHANGES + 5):
+        history = history.adding(change(Click(i, 0)))
+    assert len(history.done) == MAX_CHANGES >= 100
+    assert history.done[-1].after.prompts == (Click(MAX_CHANGES + 4, 0),)
 
 
-def test_what_was_there_at_first_cannot_be_taken_back():
-    state = SliceState()
-    state.take_in(reading(A), is_first=True)
-    assert state.prompts == (A,)
-    assert state.go_back() is None
+def test_history_is_bounded_in_bytes_but_keeps_the_newest():
+    values = np.broadcast_to(np.uint8(1), (MAX_BYTES // 2 + 1,))
+    large = LabelEdit((0,), values.shape, np.zeros(0, np.uint8), values, np.uint8(2))
+    history = History()
+    for i in range(3):
+        history = history.adding(change(Click(i, 0), labels=(large,)))
+    assert [one.after.prompts for one in history.done] == [(Click(2, 0),)]
 
 
-def test_changes_can_be_taken_back_and_repeated():
-    state = SliceState()
-    state.take_in(reading(A), is_first=True)
-    state.take_in(reading(A, B), is_first=False)
-    state.go_back()
-    assert state.prompts == (A,)
-    state.go_ahead()
-    assert state.prompts == (A, B)
+def test_pulling_a_slider_is_one_change():
+    history = History().adding(change(A))
+    for threshold in (0.6, 0.7, 0.8):
+        after = replace(Draft((A,)), threshold=threshold)
+        history = history.adding(Change("threshold", PLANE, history.done[-1].after, after, is_merged=True))
+    assert len(history.done) == 2
+    assert (history.done[-1].before.threshold, history.done[-1].after.threshold) == (0.5, 0.8)
 
 
-def test_reading_the_same_is_no_edit():
-    state = SliceState()
-    state.take_in(reading(A, B), is_first=True)
-    state.take_in(reading(B, A), is_first=False)
-    assert state.history == History()
-    assert state.prompts == (A, B)
+def test_layers_are_read_in_the_order_of_giving():
+    state = SliceState(Draft((A, B)))
+    assert state.take_in(reading(B, A)) == Draft((A, B))
 
 
-def test_marks_are_bounded_and_those_of_the_history_stay(monkeypatch):
+def test_masks_stay_though_no_layer_shows_them():
+    mask = MaskPrompt(np.eye(4))
+    state = SliceState(Draft((A, mask)))
+    assert state.take_in(reading(A, B)).prompts == (A, mask, B)
+
+
+def test_marks_are_bounded_and_needed_ones_stay(monkeypatch):
     monkeypatch.setattr("napari_segnext.annotator.slice_state.MAX_MARKS", 10)
     state = SliceState()
-    for i in range(10):
-        state.take_in(reading(Click(i, 0)), is_first=i == 0)
-    state.history = History(state.history.done[-2:])
-    state.take_in(reading(A), is_first=False)
-    assert set(state.marks) == {Click(7, 0), Click(8, 0), Click(9, 0), A}
+    for i in range(11):
+        state.draft = state.take_in(reading(Click(i, 0)))
+    state.forget_marks([Click(7, 0), Click(8, 0)])
+    assert set(state.marks) == {Click(7, 0), Click(8, 0), Click(10, 0)}

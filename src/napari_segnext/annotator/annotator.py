@@ -5,11 +5,14 @@
 3. They go as a numbered `Request` to the executor, one at a time; a newer request replaces one that waits.
 4. The `Answer` comes back on the viewer's thread. If its number is still the newest, the preview shows its mask.
 5. `accept` writes the mask under the next free label, and the prompts make room for the next object.
+6. Everything is a `Change` in one history: prompts, accepting, objects renamed, merged, deleted, reopened.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from psygnal import Signal
@@ -17,15 +20,20 @@ from psygnal import Signal
 from napari_segnext.annotator.answers import Answer, Answerer, require_readable, will_zoom
 from napari_segnext.annotator.asking import Asker
 from napari_segnext.annotator.bindings import BINDINGS, BoundKeys
-from napari_segnext.annotator.coordinates import ShownSlice, SliceFrame, finest_level
+from napari_segnext.annotator.coordinates import ShownSlice, SliceFrame, finest_level, resample_label, show_slice
+from napari_segnext.annotator.draft import Draft
 from napari_segnext.annotator.errors import (
     AnnotatorError,
+    DraftInTheWayError,
+    LockedLabelError,
+    NoSuchObjectError,
     NothingToAcceptError,
     SliceNotShownError,
     StillComputingError,
 )
 from napari_segnext.annotator.executor import Executor, ImmediateExecutor
-from napari_segnext.annotator.label_edits import apply_edit, plan_accept, revert_edit
+from napari_segnext.annotator.history import Change, History
+from napari_segnext.annotator.label_edits import apply_edit, labels_under, plan_accept, revert_edit
 from napari_segnext.annotator.label_numbers import LabelNumbers
 from napari_segnext.annotator.layers import (
     is_on_grid,
@@ -37,22 +45,40 @@ from napari_segnext.annotator.layers import (
     signs_of,
 )
 from napari_segnext.annotator.layers_from_prompts import show_prompts
+from napari_segnext.annotator.locks import restore_locked
+from napari_segnext.annotator.object_edits import (
+    ObjectEdit,
+    first_place_of,
+    plan_delete,
+    plan_merge,
+    plan_new_label,
+    plan_record,
+)
+from napari_segnext.annotator.objects import AcceptedSlice, ObjectRecords
+from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.annotator.prompts_from_layers import LayersReading, StrokeCache, read_layers
 from napari_segnext.annotator.slice_state import SliceState
 from napari_segnext.annotator.tools import TOOLS, Tool, finish_drawing, take_up, tool_in_hand, tool_named
+from napari_segnext.errors import PromptError
+from napari_segnext.prompts import MaskPrompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from napari.layers import Image, Labels, Points, Shapes
 
     from napari_segnext._types import Mask
-    from napari_segnext.annotator.label_edits import LabelEdit
+    from napari_segnext.annotator.label_edits import LabelEdit, Overlap
     from napari_segnext.annotator.layers import AnnotationLayers
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Prompts
+    from napari_segnext.session import Prediction
+    from napari_segnext.session.cleanup import Cleanup
 
 _SELECT_MODES = ("select", "direct")
+
+AskOverlap = Callable[[tuple[int, ...]], Literal["keep", "overwrite", "cancel"]]
+"""Asked with the labels of the objects that a mask reaches into."""
 
 
 class Annotator:
@@ -105,6 +131,10 @@ class Annotator:
     """`zoom` is now this: True, False or None."""
     history_changed = Signal()
     """There may be something else to take back or to repeat."""
+    objects_changed = Signal()
+    """Objects were added, changed or removed, or their pixels were."""
+    draft_changed = Signal()
+    """Another object is worked on, or its threshold or clean-up is another."""
     accepted = Signal(int)
     """A label was written."""
     noticed = Signal(str)
@@ -137,6 +167,12 @@ class Annotator:
         )
         self._asker = Asker(self._executor, self._new_answerer())
         self._slices: dict[ShownSlice, SliceState] = {}
+        self._history = History()
+        self._records = ObjectRecords()
+        self._settings = Draft()
+        self._stroke: tuple[Any, ...] = ()
+        self.overlap: Literal["keep", "overwrite", "ask"] = "keep"
+        self.ask_overlap: AskOverlap | None = None
         self._strokes = StrokeCache()
         self._numbers = LabelNumbers(self._layers.output, self._executor, self.failed.emit)
         self._last_notice = ""
@@ -233,20 +269,74 @@ class Annotator:
     @property
     def mask(self) -> Mask | None:
         """`(rows, columns)` bool answer to the present prompts on the shown slice; None if there is none (yet)."""
+        frame = self._frame_or_none()
+        state = None if frame is None else self._slices.get(frame.shown)
+        return None if frame is None or state is None else self._mask(frame.shown, state)
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """The model's answer to the present prompts on the shown slice, before threshold and clean-up; None if none."""
         state = self._state_or_none()
-        return state.mask if state is not None else None
+        return state.prediction if state is not None else None
+
+    @property
+    def draft(self) -> Draft:
+        """What is worked on, on the slice that is shown."""
+        state = self._state_or_none()
+        return state.draft if state is not None else self._settings
+
+    @property
+    def objects(self) -> ObjectRecords:
+        """What is known about the objects that were accepted; others may lie in the labels layer, from before."""
+        return self._records
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a change to take back on the slice that is shown."""
-        state = self._state_or_none()
-        return state is not None and bool(state.history.done)
+        """Whether there is a change to take back."""
+        return bool(self._history.done)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a change to repeat on the slice that is shown."""
-        state = self._state_or_none()
-        return state is not None and bool(state.history.undone)
+        """Whether there is a change to repeat."""
+        return bool(self._history.undone)
+
+    @property
+    def undo_text(self) -> str:
+        """What `undo` would take back, in words; empty if there is nothing."""
+        return self._history.done[-1].text if self._history.done else ""
+
+    @property
+    def redo_text(self) -> str:
+        """What `redo` would repeat, in words; empty if there is nothing."""
+        return self._history.undone[-1].text if self._history.undone else ""
+
+    @property
+    def threshold(self) -> float:
+        """Probability above which a pixel belongs to the mask; changing it asks no model, and can be taken back.
+
+        Raises
+        ------
+        ValueError
+            If it is not between 0 and 1.
+        """
+        return self.draft.threshold
+
+    @threshold.setter
+    def threshold(self, threshold: float) -> None:
+        if not 0 < threshold < 1:
+            raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
+        self._settings = replace(self._settings, threshold=threshold)
+        self._change_settings("change the threshold", threshold=threshold)
+
+    @property
+    def cleanup(self) -> Cleanup:
+        """What is done to the mask after the threshold; changing it asks no model, and can be taken back."""
+        return self.draft.cleanup
+
+    @cleanup.setter
+    def cleanup(self, cleanup: Cleanup) -> None:
+        self._settings = replace(self._settings, cleanup=cleanup)
+        self._change_settings("change the clean-up", cleanup=cleanup)
 
     @property
     def notice(self) -> str:
@@ -255,15 +345,19 @@ class Annotator:
 
     # what the user does
 
-    def accept(self, label: int | None = None) -> int:
+    def accept(self, label: int | None = None, *, overlap: Overlap | None = None) -> int:
         """Write the mask into the output layer and clear the prompts of this slice.
 
-        Only pixels that are 0 there are written: other labels are never overwritten.
+        Of an object that was reopened, only those pixels are written in which its mask has changed since it was
+        accepted; what was painted on it by hand stays.
 
         Parameters
         ----------
         label
-            The number to write; the next free one by default.
+            The number to write; that of the reopened object, or else the next free one by default.
+        overlap
+            "keep" leaves pixels of other objects to them, "overwrite" takes them unless they are locked; as
+            `Annotator.overlap` says by default.
 
         Returns
         -------
@@ -273,7 +367,9 @@ class Annotator:
         Raises
         ------
         NothingToAcceptError
-            If there is no mask, or nothing of it is free.
+            If there is no mask, nothing of it is free, or whoever was asked about the overlap said no.
+        LockedLabelError
+            If the object is locked.
         StillComputingError
             If the mask that is shown is older than the prompts or the zoom, or an output layer on disk is still being
             looked through for its largest number.
@@ -283,44 +379,199 @@ class Annotator:
             If the viewer shows no single slice of the image.
         """
         frame, state = self._now()
-        mask = self._mask_to_accept(state)
-        output = self._layers.output
-        wanted = label if label is not None else self._next_label(frame.shown)
-        edit = plan_accept(output.data, frame.shown, mask, wanted)
-        self._write(edit)
-        state.change((), edit)
-        self._follow(frame, state)
+        shown, draft = frame.shown, state.draft
+        if label is None:
+            label = draft.label
+        mask = self._mask_to_accept(frame, state)
+        wanted = label if label is not None else self._next_label(shown)
+        edit = plan_accept(
+            self._layers.output.data,
+            shown,
+            mask,
+            wanted,
+            replaces=self._base(shown, state).unpacked() if draft.label is not None else None,
+            overlap=overlap or self._overlap(shown, mask, wanted),
+            locked=self._records.locked,
+        )
+        record = self._records.get(wanted)
+        if draft.prompts:
+            record = record.accepting(shown, AcceptedSlice(replace(draft, label=None), PackedMask.of(mask)))
+        records = self._records.having(record)
+        edits = () if edit is None else (edit,)
+        change = Change(f"accept object {wanted}", shown, draft, self._settings, edits, (self._records, records))
+        self._do(frame, state, change)
         self.accepted.emit(wanted)
         return wanted
 
     def reset(self) -> None:
-        """Remove all prompts of the slice that is shown; can be taken back."""
+        """Remove all prompts of the slice that is shown, and leave a reopened object as it was; can be taken back."""
         frame, state = self._now()
-        if state.prompts:
-            state.change(())
-            self._follow(frame, state)
+        if not state.draft.is_empty:
+            self._do(frame, state, Change("reset", frame.shown, state.draft, self._settings))
 
     def undo(self) -> bool:
-        """Take back the last change on this slice, accepting included; whether there was one."""
-        frame, state = self._now()
-        edit = state.go_back()
-        if edit is None:
+        """Take back the last change, whatever it was, and show the slice it was made on; whether there was one."""
+        self._now()
+        if not self._history.done:
             return False
-        if edit.labels is not None:
-            self._free(edit.labels)
-        self._follow(frame, state)
+        change = self._history.done[-1]
+        frame, state = self._at(change.shown)
+        for edit in reversed(change.labels):
+            self._revert(edit)
+        self._history = self._history.undoing()
+        self._set(frame, state, change.before, None if change.objects is None else change.objects[0])
         return True
 
     def redo(self) -> bool:
-        """Repeat the change that was taken back last on this slice; whether there was one."""
-        frame, state = self._now()
-        edit = state.go_ahead()
-        if edit is None:
+        """Repeat the change that was taken back last, and show the slice it was made on; whether there was one."""
+        self._now()
+        if not self._history.undone:
             return False
-        if edit.labels is not None:
-            self._write(edit.labels)
-        self._follow(frame, state)
+        change = self._history.undone[-1]
+        frame, state = self._at(change.shown)
+        for edit in change.labels:
+            self._write(edit)
+        self._history = self._history.redoing()
+        self._set(frame, state, change.after, None if change.objects is None else change.objects[1])
         return True
+
+    # objects
+
+    def reopen(self, label: int) -> None:
+        """Work on an accepted object again, with its prompts, threshold and clean-up; `accept` then changes it.
+
+        On the slice that is shown, or on the first one that has the object if it is not there. An object of which no
+        prompts are known is given to the model as a mask.
+
+        Raises
+        ------
+        NoSuchObjectError
+            If there is no such object.
+        LockedLabelError
+            If it is locked.
+        DraftInTheWayError
+            If there are prompts on that slice that were not accepted yet.
+        """
+        self._require_unlocked(label)
+        frame, _ = self._now()
+        if not self._is_on(frame.shown, label):
+            frame = self._show_object(label)
+        frame, state = self._at(frame.shown)
+        if state.draft.label == label:
+            return
+        if not state.draft.is_empty:
+            raise DraftInTheWayError(
+                "there are prompts on this slice that were not accepted; accept or reset them first, then reopen "
+                f"object {label}."
+            )
+        accepted = self._records.get(label).slices.get(frame.shown)
+        if accepted is not None:
+            draft = replace(accepted.draft, label=label)
+        else:
+            mask = np.asarray(self._layers.output.data[frame.shown.selector]) == label
+            draft = replace(self._settings, prompts=(MaskPrompt(mask),) if mask.any() else (), label=label)
+        self._do(frame, state, Change(f"reopen object {label}", frame.shown, state.draft, draft))
+
+    def continue_object(self, label: int) -> None:
+        """Work on the part that an accepted object has, or will have, on the slice that is shown.
+
+        Like `reopen`, but without leaving the slice: where the object is not there yet, what is accepted next is added
+        to it.
+
+        Raises
+        ------
+        LockedLabelError, DraftInTheWayError
+            As `reopen`.
+        """
+        self._require_unlocked(label)
+        frame, state = self._now()
+        if self._is_on(frame.shown, label):
+            self.reopen(label)
+            return
+        if state.draft.label is not None:
+            raise DraftInTheWayError(f"object {state.draft.label} is being changed here; accept or reset it first.")
+        draft = replace(state.draft, label=label)
+        self._do(frame, state, Change(f"go on with object {label}", frame.shown, state.draft, draft))
+
+    def jump_to(self, label: int) -> None:
+        """Show an object: its slice, with it in the middle of the canvas.
+
+        Raises
+        ------
+        NoSuchObjectError
+            If the labels layer does not hold it.
+        """
+        self._show_object(label)
+
+    def delete(self, *labels: int) -> None:
+        """Free all pixels of some objects, on all slices; can be taken back. For errors see `plan_delete`."""
+        self._do_to_objects(plan_delete(self._layers.output.data, self._records, labels))
+
+    def merge(self, *labels: int) -> None:
+        """Make several objects one, under the label of the first; can be taken back. For errors see `plan_merge`."""
+        self._do_to_objects(plan_merge(self._layers.output.data, self._records, labels))
+
+    def relabel(self, old: int, new: int) -> None:
+        """Give an object another label that is free; can be taken back. For errors see `plan_new_label`."""
+        self._do_to_objects(plan_new_label(self._layers.output.data, self._records, old, new))
+
+    def rename(self, label: int, name: str) -> None:
+        """Call an object something; can be taken back."""
+        record = replace(self._records.get(label), name=name)
+        self._do_to_objects(plan_record(self._records, record, f"rename object {label}"))
+
+    def classify(self, label: int, class_name: str) -> None:
+        """Say what kind of thing an object is; can be taken back."""
+        record = replace(self._records.get(label), class_name=class_name)
+        self._do_to_objects(plan_record(self._records, record, f"change the class of object {label}"))
+
+    def lock(self, label: int, *, is_locked: bool = True) -> None:
+        """Protect an object from every change, or no longer; can be taken back."""
+        record = replace(self._records.get(label), is_locked=is_locked)
+        text = f"{'lock' if is_locked else 'unlock'} object {label}"
+        self._do_to_objects(plan_record(self._records, record, text))
+
+    def add_mask(self, mask: Mask) -> None:
+        """Give a mask `(rows, columns)` on the shown slice as a prompt: the model goes on from it.
+
+        Raises
+        ------
+        PromptError
+            If it is empty or has another shape.
+        """
+        frame, state = self._now()
+        prompt = MaskPrompt(mask)
+        if prompt.mask.shape != frame.shown.shape:
+            raise PromptError(
+                f"the mask has shape {prompt.mask.shape}; expected {frame.shown.shape}, that of the slice. Cut or "
+                "resize it first."
+            )
+        draft = replace(state.draft, prompts=(*state.prompts, prompt))
+        self._do(frame, state, Change("give a mask", frame.shown, state.draft, draft))
+
+    def add_mask_from(self, layer: Labels, label: int | None = None) -> None:
+        """Give an object of any labels layer as a mask prompt; where the layer has another grid, it is resampled.
+
+        Parameters
+        ----------
+        layer
+            A labels layer of the viewer.
+        label
+            The object; by default the one that is selected in the layer.
+
+        Raises
+        ------
+        NoSuchObjectError
+            If the layer does not show this label on the slice.
+        """
+        frame, _ = self._now()
+        wanted = int(layer.selected_label) if label is None else label
+        mask = resample_label(layer, wanted, frame)
+        if not mask.any():
+            raise NoSuchObjectError(
+                f"layer '{layer.name}' has no pixel of label {wanted} on this slice; select a label that it shows."
+            )
+        self.add_mask(mask)
 
     def set_sign(self, *, is_positive: bool) -> None:
         """What is drawn next lies on the object, or on the background."""
@@ -406,7 +657,7 @@ class Annotator:
         """What was computed is void: ask for the mask of the same prompts."""
         self._asker.replace_answerer(self._new_answerer())
         for state in self._slices.values():
-            state.answer = None
+            state.answer = state.base = None
         self._on_drawn()
 
     def _new_answerer(self) -> Answerer:
@@ -417,8 +668,14 @@ class Annotator:
 
     def _take_in(self, frame: SliceFrame, reading: LayersReading) -> None:
         is_first = frame.shown not in self._slices
-        state = self._slices.setdefault(frame.shown, SliceState())
-        state.take_in(reading, is_first=is_first)
+        state = self._slices.setdefault(frame.shown, SliceState(self._settings))
+        draft = state.take_in(reading)
+        if is_first:
+            # what is there at the first reading was not done here, so it cannot be taken back
+            state.draft = draft
+        elif draft != state.draft:
+            self._remember(Change(_difference(state.draft, draft), frame.shown, state.draft, draft))
+            state.draft = draft
         self._ask(frame.shown, state)
         notice = " ".join(reading.problems)
         if notice != self._last_notice and not self._asker.has_given_up:
@@ -432,10 +689,132 @@ class Annotator:
                 self._layers,
                 frame,
                 placed=self._reading(frame).placed,
-                wanted=state.prompts,
+                wanted=[prompt for prompt in state.prompts if not isinstance(prompt, MaskPrompt)],
                 marks=state.marks,
             )
         self._take_in(frame, self._reading(frame))
+
+    # changes
+
+    def _do(self, frame: SliceFrame, state: SliceState, change: Change) -> None:
+        """Do something that can be taken back."""
+        for edit in change.labels:
+            self._write(edit)
+        self._remember(change)
+        self._set(frame, state, change.after, None if change.objects is None else change.objects[1])
+
+    def _do_to_objects(self, edit: ObjectEdit) -> None:
+        frame, state = self._now()
+        records = (self._records, edit.records)
+        draft = state.draft
+        if draft.label is not None and draft.label not in edit.records and draft.label in self._records:
+            raise DraftInTheWayError(f"object {draft.label} is being changed; accept or reset it first.")
+        self._do(frame, state, Change(edit.text, frame.shown, draft, draft, edit.labels, records))
+
+    def _change_settings(self, text: str, **settings: Any) -> None:
+        frame, state = self._now()
+        draft = replace(state.draft, **settings)
+        if draft == state.draft:
+            return
+        if state.draft.is_empty:
+            # nothing is seen of it yet, so there is nothing to take back
+            state.draft = draft
+            self.draft_changed.emit()
+            return
+        self._remember(Change(text, frame.shown, state.draft, draft, is_merged=True))
+        state.draft = draft
+        self._ask(frame.shown, state)
+        self.draft_changed.emit()
+        self.history_changed.emit()
+
+    def _set(self, frame: SliceFrame, state: SliceState, draft: Draft, records: ObjectRecords | None) -> None:
+        """Make draft and records these, and show it."""
+        state.draft = draft
+        if records is not None:
+            self._records = records
+        self._follow(frame, state)
+        self.draft_changed.emit()
+        if records is not None:
+            self.objects_changed.emit()
+
+    def _remember(self, change: Change) -> None:
+        self._history = self._history.adding(change)
+        state = self._slices.get(change.shown)
+        if state is not None:
+            changes = (*self._history.done, *self._history.undone)
+            state.forget_marks(
+                {
+                    prompt
+                    for one in changes
+                    if one.shown == change.shown
+                    for prompt in one.before.prompts + one.after.prompts
+                }
+            )
+
+    def _at(self, shown: ShownSlice) -> tuple[SliceFrame, SliceState]:
+        """Show a slice, if it is not shown; its frame and state."""
+        frame, state = self._now()
+        if frame.shown != shown:
+            show_slice(self._viewer, self._layers.image, shown)
+            frame, state = self._now()
+        return frame, state
+
+    def _show_object(self, label: int) -> SliceFrame:
+        frame, _ = self._now()
+        place = first_place_of(self._layers.output.data, label)
+        if place is None:
+            raise NoSuchObjectError(f"the labels layer holds no object {label}; pick one that is there.")
+        shown = replace(frame.shown, index=tuple(place[axis] for axis in frame.shown.other_axes))
+        frame, _ = self._at(shown)
+        centre = frame.image_map.to_world(np.array([place], float))[0]
+        missing = self._viewer.dims.ndim - len(centre)
+        whole = (*self._viewer.dims.point[:missing], *centre)
+        self._viewer.camera.center = tuple(float(whole[axis]) for axis in self._viewer.dims.displayed)
+        return frame
+
+    def _is_on(self, shown: ShownSlice, label: int) -> bool:
+        """Whether an object has prompts or pixels on a slice."""
+        if shown in self._records.get(label).slices:
+            return True
+        return bool((np.asarray(self._layers.output.data[shown.selector]) == label).any())
+
+    def _require_unlocked(self, label: int) -> None:
+        if label in self._records.locked:
+            raise LockedLabelError(f"object {label} is locked; unlock it first.")
+
+    def _overlap(self, shown: ShownSlice, mask: Mask, label: int) -> Overlap:
+        """What becomes of other objects' pixels; asks, if that is wanted and there are any."""
+        if self.overlap != "ask":
+            return self.overlap
+        others = labels_under(self._layers.output.data, shown, mask, but=(label, *self._records.locked))
+        if not others or self.ask_overlap is None:
+            return "keep"
+        answer = self.ask_overlap(others)
+        if answer == "cancel":
+            raise NothingToAcceptError("nothing was written; the prompts stay.")
+        return answer
+
+    def _base(self, shown: ShownSlice, state: SliceState) -> PackedMask:
+        """The mask of a reopened object from which changes of it are counted."""
+        label = state.draft.label
+        accepted = None if label is None else self._records.get(label).slices.get(shown)
+        if accepted is not None:
+            return accepted.mask
+        return state.base or PackedMask.of(np.zeros(shown.shape, bool))
+
+    def _mask(self, shown: ShownSlice, state: SliceState) -> Mask | None:
+        """The mask on a slice: of a reopened object with what was painted on it by hand; None if there is none."""
+        mask = state.mask(self._spacing(shown))
+        if mask is None or state.draft.label is None:
+            return mask
+        base = self._base(shown, state).unpacked()
+        pixels = np.asarray(self._layers.output.data[shown.selector]) == state.draft.label
+        return np.where(mask == base, pixels, mask)
+
+    def _spacing(self, shown: ShownSlice) -> tuple[float, float]:
+        """(row, column) size of a pixel in the units of the image layer."""
+        rows, columns = (float(abs(self._layers.image.scale[axis])) for axis in shown.axes)
+        return rows or 1.0, columns or 1.0
 
     def _ask(self, shown: ShownSlice, state: SliceState) -> None:
         """Show the mask if it is known, else ask for it."""
@@ -445,12 +824,19 @@ class Annotator:
         newest = self._asker.newest
         if newest is not None and (newest.prompts or newest.shown != shown):
             self._asker.drop()
-        self._show(shown, state.mask if state.prompts else None)
+        self._show(shown, self._mask(shown, state) if state.prompts else self._pixels_of_draft(shown, state))
 
     def _on_answer(self, answer: Answer) -> None:
         if answer.request.prompts:
-            self._slices[answer.request.shown].answer = answer
-            self._show(answer.request.shown, answer.mask)
+            shown = answer.request.shown
+            state = self._slices[shown]
+            state.answer = answer
+            mask = state.mask(self._spacing(shown))
+            only = state.prompts[0] if len(state.prompts) == 1 else None
+            if mask is not None and state.draft.label is not None and isinstance(only, MaskPrompt):
+                # the model's own view of an object that it did not make: its later answers are compared with this
+                state.base = PackedMask.of(mask)
+            self._show(shown, self._mask(shown, state))
 
     # showing
 
@@ -469,10 +855,19 @@ class Annotator:
         self._last_notice = text
         self.noticed.emit(text)
 
-    def _mask_to_accept(self, state: SliceState) -> Mask:
+    def _pixels_of_draft(self, shown: ShownSlice, state: SliceState) -> Mask | None:
+        """A reopened object without prompts, as it is."""
+        if state.draft.label is None:
+            return None
+        return np.asarray(self._layers.output.data[shown.selector] == state.draft.label)
+
+    def _mask_to_accept(self, frame: SliceFrame, state: SliceState) -> Mask:
+        """The mask of the prompts alone, without what was painted by hand."""
         if not state.prompts:
+            if state.draft.label is not None:
+                return np.zeros(frame.shown.shape, bool)
             raise NothingToAcceptError("there is no mask to accept; click on an object first.")
-        mask = state.mask
+        mask = state.mask(self._spacing(frame.shown))
         if mask is None:
             raise StillComputingError(
                 "the mask that is shown is older than the prompts or the zoom; wait until the new one is there, then "
@@ -488,17 +883,36 @@ class Annotator:
     def _write(self, edit: LabelEdit) -> None:
         with self._writing():
             apply_edit(self._layers.output, edit)
-        self._numbers.add(edit.label)
+        self._numbers.exchange(edit.before, edit.after)
 
-    def _free(self, edit: LabelEdit) -> None:
+    def _revert(self, edit: LabelEdit) -> None:
         with self._writing():
             revert_edit(self._layers.output, edit)
-        self._numbers.take_back(edit.label)
+        self._numbers.exchange(edit.after, edit.before)
 
     def _on_output_painted(self, event: Any) -> None:
-        """Somebody else wrote into the output layer."""
-        if not self._is_writing:
-            self._numbers.on_painted(event)
+        """Somebody else wrote into the output layer; what is locked is put back."""
+        if self._is_writing:
+            return
+        self._numbers.on_painted(event)
+        self._stroke = tuple(event.value)
+        self._put_locked_back()
+        self.objects_changed.emit()
+
+    def _put_locked_back(self, _: Any = None) -> None:
+        """Undo what the last stroke did to locked objects.
+
+        Napari tells of a stroke after its pixels were written for the mouse, and before that for `Labels.paint`.
+        """
+        if not self._stroke or self._is_writing:
+            return
+        with self._writing():
+            hurt, is_done = restore_locked(self._layers.output, self._stroke, self._records.locked)
+        if is_done or not hurt:
+            self._stroke = ()
+        if hurt:
+            names = ", ".join(str(label) for label in hurt)
+            self._notice(f"Object {names} is locked, so it was left as it was. Unlock it to paint.")
 
     # the viewer's side
 
@@ -561,6 +975,7 @@ class Annotator:
         yield strokes.data, self._on_drawn
         yield strokes.set_data, self._on_drawn
         yield layers.output.events.paint, self._on_output_painted
+        yield layers.output.events.labels_update, self._put_locked_back
         yield layers.output.events.data, self._numbers.on_data
         for name in ("current_step", "order", "ndisplay"):
             yield getattr(viewer.dims.events, name), self._on_drawn
@@ -648,6 +1063,14 @@ def _require_readable_slice(viewer: Any, image_layer: Any, *, is_zoomed: bool) -
     except SliceNotShownError:
         return
     require_readable(frame.shown, is_zoomed=is_zoomed)
+
+
+def _difference(before: Draft, after: Draft) -> str:
+    """What became of the prompts, in words."""
+    n_before, n_after = len(before.prompts), len(after.prompts)
+    if n_after > n_before:
+        return f"add a {after.prompts[-1].kind}"
+    return "remove a prompt" if n_after < n_before else "change a prompt"
 
 
 class _Writing:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_segnext.annotator.coordinates import ShownSlice
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Prompt
-    from napari_segnext.session import Session
+    from napari_segnext.session import Prediction, Session
 
 MAX_SESSIONS = 8
 """Slices whose sessions are kept; each holds an image embedding and the probabilities of its steps."""
@@ -94,15 +94,20 @@ class Answer:
     ----------
     request
         The question.
-    mask
-        `(rows, columns)` bool; None without prompts, or if the request was given up.
+    prediction
+        Over the whole slice or a window of it; None without prompts, or if the request was given up.
     is_complete
         False if the request was given up.
     """
 
     request: Request
-    mask: Mask | None
+    prediction: Prediction | None
     is_complete: bool = True
+
+    @property
+    def mask(self) -> Mask | None:
+        """`(rows, columns)` bool at the session's threshold; None where there is no prediction."""
+        return None if self.prediction is None else self.prediction.mask
 
 
 class Answerer:
@@ -152,8 +157,7 @@ class Answerer:
             _walk_to(session, request.prompts, is_wanted)
         except PredictionCancelled:
             return Answer(request, None, is_complete=False)
-        prediction = session.prediction
-        return Answer(request, prediction.mask if prediction is not None else None)
+        return Answer(request, session.prediction)
 
     def _session(self, shown: ShownSlice) -> Session:
         from napari_segnext.session import Session

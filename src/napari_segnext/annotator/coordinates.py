@@ -257,6 +257,65 @@ def image_plane(array: Any, shown: ShownSlice) -> Image:
     return np.asarray(array[shown.selector])
 
 
+def show_slice(viewer: Any, image_layer: Any, shown: ShownSlice) -> None:
+    """Make a viewer show a plane of an image: its axes, and the position along the others.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer or `ViewerModel`.
+    image_layer
+        The image.
+    shown
+        The plane.
+    """
+    dims = viewer.dims
+    missing = dims.ndim - image_layer.ndim
+    displayed = tuple(axis + missing for axis in shown.axes)
+    if dims.ndisplay != 2:
+        dims.ndisplay = 2
+    if tuple(sorted(dims.displayed)) != displayed:
+        dims.order = (*(axis for axis in range(dims.ndim) if axis not in displayed), *displayed)
+    # a place in the middle of the plane: where axes are rotated, the others depend on it
+    image_map = LayerMap.of(image_layer, View.of(viewer))
+    world = image_map.to_world(shown.to_coordinates([[(n - 1) / 2 for n in shown.shape]]))[0]
+    dims.set_point([axis + missing for axis in shown.other_axes], [float(world[axis]) for axis in shown.other_axes])
+
+
+def resample_label(layer: Any, label: int, frame: SliceFrame) -> NDArray[np.bool_]:
+    """Where a labels layer shows a label on a slice of an image, to the nearest pixel.
+
+    Parameters
+    ----------
+    layer
+        A labels layer with any grid of its own; of a multiscale one, level 0 is read.
+    label
+        Which one.
+    frame
+        The slice.
+
+    Returns
+    -------
+    ndarray
+        `(rows, columns)` bool.
+    """
+    rows, columns = frame.shown.shape
+    data = finest_level(layer)
+    mask = np.zeros((rows, columns), bool)
+    # a band of rows at a time: coordinates take far more memory than labels
+    band = max(1, 1_000_000 // max(1, columns))
+    for start in range(0, rows, band):
+        stop = min(rows, start + band)
+        grid = np.stack(np.meshgrid(np.arange(start, stop), np.arange(columns), indexing="ij"), axis=-1)
+        places = np.round(frame.to_layer(layer, grid.reshape(-1, 2))).astype(np.intp)
+        is_inside = ((places >= 0) & (places < np.array(data.shape))).all(axis=1)
+        found = np.zeros(len(places), bool)
+        if is_inside.any():
+            found[is_inside] = np.asarray(data[tuple(places[is_inside].T)]) == label
+        mask[start:stop] = found.reshape(stop - start, columns)
+    return mask
+
+
 def _shown_slice(image_layer: Any, image_map: LayerMap, view: View) -> ShownSlice:
     ndim = image_layer.ndim
     n_missing = view.ndim - ndim

@@ -25,3 +25,15 @@ class StillComputingError(AnnotatorError):
 
 class NoFreeLabelError(AnnotatorError):
     """The labels layer has no number left for another object."""
+
+
+class LockedLabelError(AnnotatorError):
+    """An object is protected from changes."""
+
+
+class DraftInTheWayError(AnnotatorError):
+    """There are prompts on the slice that were not accepted yet."""
+
+
+class NoSuchObjectError(AnnotatorError):
+    """There is no object of that label."""

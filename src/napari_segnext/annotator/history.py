@@ -1,59 +1,88 @@
-"""What the user did on one slice, to be taken back and repeated. Values; nothing here touches a layer."""
+"""What the user did, to be taken back and repeated. Values; nothing here touches a layer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_segnext.annotator.coordinates import ShownSlice
+    from napari_segnext.annotator.draft import Draft
     from napari_segnext.annotator.label_edits import LabelEdit
-    from napari_segnext.prompts import Prompt
+    from napari_segnext.annotator.objects import ObjectRecords
 
-MAX_EDITS = 100
+MAX_CHANGES = 200
+MAX_BYTES = 256_000_000
+"""Of the pixels that the history keeps; the oldest changes go first, the newest one stays."""
 
 
-@dataclass(frozen=True)
-class Edit:
-    """One change of the prompts of a slice, with the labels that were written by it.
+@dataclass(frozen=True, eq=False)
+class Change:
+    """One thing the user did.
 
     Attributes
     ----------
+    text
+        What it was, in words, such as "accept object 3".
+    shown
+        The slice on which it was done.
     before, after
-        All prompts before and after it.
+        The draft of that slice.
     labels
-        What accepting wrote; None if nothing was accepted.
+        What was written into the labels layer.
+    objects
+        Records before and after it; None if they stayed as they were.
+    is_merged
+        Whether it makes one change with the last one, if that was of the same kind on the same slice: a slider is
+        pulled in many steps, and taken back in one.
     """
 
-    before: tuple[Prompt, ...]
-    after: tuple[Prompt, ...]
-    labels: LabelEdit | None = None
+    text: str
+    shown: ShownSlice
+    before: Draft
+    after: Draft
+    labels: tuple[LabelEdit, ...] = ()
+    objects: tuple[ObjectRecords, ObjectRecords] | None = None
+    is_merged: bool = False
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the pixels it keeps."""
+        return sum(edit.n_bytes for edit in self.labels)
 
 
 @dataclass(frozen=True)
 class History:
-    """Edits that can be taken back, newest last, and edits that can be repeated, next one last.
+    """Changes that can be taken back, newest last, and changes that can be repeated, next one last.
 
     Attributes
     ----------
     done, undone
-        At most 100 edits each.
+        At most 200 changes and 256 MB each.
     """
 
-    done: tuple[Edit, ...] = ()
-    undone: tuple[Edit, ...] = ()
+    done: tuple[Change, ...] = ()
+    undone: tuple[Change, ...] = ()
 
-    def adding(self, edit: Edit) -> History:
-        """History with one more edit; what was taken back before can no longer be repeated."""
-        return History((*self.done, edit)[-MAX_EDITS:])
+    def adding(self, change: Change) -> History:
+        """History with one more change; what was taken back before can no longer be repeated."""
+        if change.is_merged and self.done and _are_alike(self.done[-1], change):
+            return History((*self.done[:-1], replace(self.done[-1], after=change.after)))
+        done = (*self.done, change)[-MAX_CHANGES:]
+        n_bytes = sum(one.n_bytes for one in done)
+        while len(done) > 1 and n_bytes > MAX_BYTES:
+            n_bytes -= done[0].n_bytes
+            done = done[1:]
+        return History(done)
 
-    def undoing(self) -> tuple[Edit | None, History]:
-        """The edit to take back, None if there is none, and the history after that."""
-        if not self.done:
-            return None, self
-        return self.done[-1], History(self.done[:-1], (*self.undone, self.done[-1]))
+    def undoing(self) -> History:
+        """History after the newest change was taken back."""
+        return History(self.done[:-1], (*self.undone, self.done[-1]))
 
-    def redoing(self) -> tuple[Edit | None, History]:
-        """The edit to repeat, None if there is none, and the history after that."""
-        if not self.undone:
-            return None, self
-        return self.undone[-1], History((*self.done, self.undone[-1]), self.undone[:-1])
+    def redoing(self) -> History:
+        """History after the change that was taken back last was repeated."""
+        return History((*self.done, self.undone[-1]), self.undone[:-1])
+
+
+def _are_alike(one: Change, other: Change) -> bool:
+    return one.is_merged and (one.text, one.shown) == (other.text, other.shown)

@@ -1,48 +1,110 @@
-"""Edits of a labels layer: planned as values, then applied, then perhaps taken back. Other labels are never touched.
+"""Edits of a labels layer: planned as values, then applied, taken back, repeated.
 
-Pixels are written with `Labels.data_setitem`, so that napari's own undo history stays true: its Ctrl+Z after an edit
-takes that edit back, and nothing else.
+An edit knows of each of its pixels what it held before and what it holds after. Applying it touches only pixels that
+still hold the former, taking it back only those that still hold the latter: whatever was painted in between, by hand or
+with napari's own undo, stays.
+
+Pixels are written with `Labels.data_setitem`, so that napari's undo history stays true: its Ctrl+Z after an edit takes
+that edit back, and nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_segnext.annotator.errors import NoFreeLabelError, NothingToAcceptError
+from napari_segnext.annotator.errors import LockedLabelError, NoFreeLabelError, NothingToAcceptError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from numpy.typing import NDArray
 
     from napari_segnext._types import Mask
     from napari_segnext.annotator.coordinates import ShownSlice
 
+Overlap = Literal["keep", "overwrite"]
+"""What happens to pixels of a mask that belong to other objects: they stay theirs, or change hands."""
+
+MAX_BLOCK_PX = 4_000_000
+"""Pixels of a labels array that are looked at together."""
+
 
 @dataclass(frozen=True, eq=False)
 class LabelEdit:
-    """Free pixels (of value 0) that become a label.
+    """Pixels within a box of a labels array that get other values.
 
     Attributes
     ----------
-    indices
-        One `(n,)` index array for each axis of the labels array.
-    label
-        The value that they get.
+    corner, shape
+        The box: its first pixel and its size, along each axis of the array.
+    changed
+        Packed bits of the box, in C order: which pixels change.
+    before, after
+        `(n,)` values of these pixels in C order, or `()` where all are equal.
     """
 
-    indices: tuple[NDArray[np.intp], ...]
-    label: int
+    corner: tuple[int, ...]
+    shape: tuple[int, ...]
+    changed: NDArray[np.uint8]
+    before: NDArray[Any]
+    after: NDArray[Any]
+
+    @classmethod
+    def between(cls, before: NDArray[Any], after: NDArray[Any], corner: tuple[int, ...]) -> LabelEdit | None:
+        """The edit from one block of an array to another of the same shape; None if they are equal.
+
+        Parameters
+        ----------
+        before, after
+            Integer blocks.
+        corner
+            Where they lie in the array.
+        """
+        changed = before != after
+        if not changed.any():
+            return None
+        box = _extent(changed)
+        changed = changed[box]
+        return cls(
+            corner=tuple(start + along.start for start, along in zip(corner, box, strict=True)),
+            shape=changed.shape,
+            changed=np.packbits(changed),
+            before=_compact(before[box][changed]),
+            after=_compact(after[box][changed]),
+        )
+
+    @property
+    def indices(self) -> tuple[NDArray[np.intp], ...]:
+        """One `(n,)` index array for each axis of the labels array."""
+        flat = np.flatnonzero(np.unpackbits(self.changed, count=int(np.prod(self.shape))))
+        within = np.unravel_index(flat, self.shape)
+        return tuple(axis + start for axis, start in zip(within, self.corner, strict=True))
 
     @property
     def n_pixels(self) -> int:
         """Number of pixels."""
-        return len(self.indices[0])
+        return int(np.bitwise_count(self.changed).sum())
+
+    @property
+    def n_bytes(self) -> int:
+        """Size in memory."""
+        return self.changed.nbytes + self.before.nbytes + self.after.nbytes
 
 
-def plan_accept(labels: Any, shown: ShownSlice, mask: Mask, label: int) -> LabelEdit:
-    """The edit that gives the free pixels of a mask a label; pixels of other labels are left alone.
+def plan_accept(
+    labels: Any,
+    shown: ShownSlice,
+    mask: Mask,
+    label: int,
+    *,
+    replaces: Mask | None = None,
+    overlap: Overlap = "keep",
+    locked: Collection[int] = (),
+) -> LabelEdit | None:
+    """The edit that gives the pixels of a mask a label.
 
     Parameters
     ----------
@@ -54,26 +116,100 @@ def plan_accept(labels: Any, shown: ShownSlice, mask: Mask, label: int) -> Label
         `(rows, columns)` bool.
     label
         Number of the object, above 0.
+    replaces
+        `(rows, columns)` bool, the mask that was accepted under this label before: only where the two differ are pixels
+        given or freed, so what was painted elsewhere by hand since then stays. None for a new object.
+    overlap
+        "keep" leaves pixels of other objects to them, "overwrite" takes them.
+    locked
+        Labels whose pixels stay in any case.
+
+    Returns
+    -------
+    LabelEdit or None
+        None if an object that was accepted before stays as it is.
 
     Raises
     ------
+    LockedLabelError
+        If the label itself is locked.
     NothingToAcceptError
-        If the mask is empty or lies wholly under other labels.
+        If a new object's mask is empty, or nothing of it may be written.
     """
-    if not mask.any():
+    if label in locked:
+        raise LockedLabelError(f"object {label} is locked; unlock it first, or accept into another one.")
+    if not mask.any() and replaces is None:
         raise NothingToAcceptError("the mask is empty; add a positive click on the object first.")
-    plane = np.asarray(labels[shown.selector])
-    rows, columns = np.nonzero(mask & (plane == 0))
-    if len(rows) == 0:
+    touched = mask if replaces is None else mask | replaces
+    if not touched.any():
+        return None
+    box = _extent(touched)
+    plane = np.asarray(labels[shown.selector])[box]
+    inside, was_inside = mask[box], None if replaces is None else replaces[box]
+    taken = inside if was_inside is None else inside & ~was_inside
+    if overlap == "keep":
+        taken = taken & ((plane == 0) | (plane == label))
+    elif locked:
+        taken = taken & ~np.isin(plane, list(locked))
+    after = np.where(taken, plane.dtype.type(label), plane)
+    if was_inside is not None:
+        after[was_inside & ~inside & (plane == label)] = 0
+    elif not taken.any():
         raise NothingToAcceptError(
             "every pixel of the mask belongs to an object that was accepted before; those are never overwritten. "
             "Click elsewhere, or erase that object first."
         )
-    return LabelEdit(shown.to_array_indices(rows, columns), label)
+    return _edit_of_plane(plane, after, (box[0].start, box[1].start), shown)
 
 
-def write_pixels(layer: Any, indices: tuple[NDArray[np.intp], ...], value: int) -> None:
-    """Give pixels a value in such a way that napari's undo knows of it; no pixel, nothing done.
+def labels_under(labels: Any, shown: ShownSlice, mask: Mask, *, but: Iterable[int] = ()) -> tuple[int, ...]:
+    """Labels of other objects under a mask `(rows, columns)`, in ascending order."""
+    if not mask.any():
+        return ()
+    box = _extent(mask)
+    found = np.unique(np.asarray(labels[shown.selector])[box][mask[box]])
+    return tuple(int(label) for label in found if label != 0 and label not in set(but))
+
+
+def plan_relabel(labels: Any, changes: dict[int, int]) -> tuple[LabelEdit, ...]:
+    """Edits that give all pixels of some labels other ones, over a whole array; a block at a time.
+
+    Parameters
+    ----------
+    labels
+        Integer array of any number of axes; lazy ones are read block by block.
+    changes
+        Label → its new value; 0 deletes the object.
+    """
+    edits = []
+    for block in blocks_of(labels):
+        before = np.asarray(labels[block])
+        after = before.copy()
+        for old, new in changes.items():
+            after[before == old] = new
+        edit = LabelEdit.between(before, after, tuple(along.start for along in block))
+        if edit is not None:
+            edits.append(edit)
+    return tuple(edits)
+
+
+def blocks_of(labels: Any) -> Iterable[tuple[slice, ...]]:
+    """Indices that cut an array into runs of planes, or a plane into rows, of about `MAX_BLOCK_PX` pixels."""
+    shape = tuple(int(n) for n in labels.shape)
+    n_leading = max(1, len(shape) - 2)
+    # all leading axes but the last of them are walked one by one
+    *outer, inner = shape[:n_leading]
+    per_step = int(np.prod(shape[n_leading:]))
+    step = max(1, min(inner, MAX_BLOCK_PX // max(1, per_step)))
+    rest = tuple(slice(0, n) for n in shape[n_leading:])
+    for place in np.ndindex(*outer):
+        for start in range(0, inner, step):
+            leading = tuple(slice(i, i + 1) for i in place)
+            yield (*leading, slice(start, min(inner, start + step)), *rest)
+
+
+def write_pixels(layer: Any, indices: tuple[NDArray[np.intp], ...], values: Any) -> None:
+    """Give pixels a value, or each its own, in such a way that napari's undo knows of it; no pixel, nothing done.
 
     A hidden layer is shown for the moment: napari does not slice hidden layers, and would write into the texture of the
     slice that it showed last, or fail.
@@ -81,18 +217,18 @@ def write_pixels(layer: Any, indices: tuple[NDArray[np.intp], ...], value: int) 
     if len(indices[0]) == 0:
         return
     was_visible, layer.visible = layer.visible, True
-    layer.data_setitem(indices, value)
+    layer.data_setitem(indices, values)
     layer.visible = was_visible
 
 
 def apply_edit(layer: Any, edit: LabelEdit) -> None:
-    """Write the label into the pixels that are still free."""
-    write_pixels(layer, _where(layer, edit, 0), edit.label)
+    """Write what comes after into the pixels that still hold what was before."""
+    _exchange(layer, edit, edit.before, edit.after)
 
 
 def revert_edit(layer: Any, edit: LabelEdit) -> None:
-    """Free the pixels that still hold the label; what was changed since by hand stays."""
-    write_pixels(layer, _where(layer, edit, edit.label), 0)
+    """Write what was before into the pixels that still hold what came after."""
+    _exchange(layer, edit, edit.after, edit.before)
 
 
 def next_free_label(labels: Any) -> int:
@@ -137,7 +273,33 @@ def ensure_free_label(layer: Any) -> int:
     return next_free_label(layer.data)
 
 
-def _where(layer: Any, edit: LabelEdit, value: int) -> tuple[NDArray[np.intp], ...]:
-    """Indices of the edit's pixels that hold a value now."""
-    holds = np.asarray(layer.data[edit.indices]) == value
-    return tuple(axis[holds] for axis in edit.indices)
+def _exchange(layer: Any, edit: LabelEdit, held: NDArray[Any], wanted: NDArray[Any]) -> None:
+    indices = edit.indices
+    holds = np.asarray(layer.data[indices]) == held
+    values = int(wanted) if wanted.ndim == 0 else wanted[holds]
+    write_pixels(layer, tuple(axis[holds] for axis in indices), values)
+
+
+def _edit_of_plane(
+    before: NDArray[Any], after: NDArray[Any], corner: tuple[int, int], shown: ShownSlice
+) -> LabelEdit | None:
+    """The edit of a block `(h, w)` of a plane, in the axes of the whole array."""
+    others = shown.other_axes
+    block_corner = [0] * shown.ndim
+    for axis, start in zip((*shown.axes, *others), (*corner, *shown.index), strict=True):
+        block_corner[axis] = start
+    return LabelEdit.between(np.expand_dims(before, others), np.expand_dims(after, others), tuple(block_corner))
+
+
+def _extent(changed: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The box about what is true, of any number of axes."""
+    box = []
+    for axis in range(changed.ndim):
+        along = changed.any(axis=tuple(other for other in range(changed.ndim) if other != axis))
+        where = np.flatnonzero(along)
+        box.append(slice(int(where[0]), int(where[-1]) + 1))
+    return tuple(box)
+
+
+def _compact(values: NDArray[Any]) -> NDArray[Any]:
+    return np.array(values[0]) if (values == values[0]).all() else values

@@ -60,13 +60,10 @@ class LabelNumbers:
         for atom in event.value:
             self._largest = max(self._largest, int(np.max(atom.new_value if hasattr(atom, "new_value") else atom[2])))
 
-    def add(self, label: int) -> None:
-        """A number was written."""
-        self._accepted[label] += 1
-
-    def take_back(self, label: int) -> None:
-        """What was written under a number was freed again."""
-        self._accepted -= Counter((label,))
+    def exchange(self, before: NDArray[Any], after: NDArray[Any]) -> None:
+        """An edit of ours was written: pixels that held `before` hold `after` now."""
+        self._accepted -= Counter(np.unique(before).tolist())
+        self._accepted += Counter(np.unique(after).tolist())
 
     def next_free(self, plane: NDArray[Any]) -> int:
         """One more than the largest number; where the dtype ends, see `ensure_free_label`.

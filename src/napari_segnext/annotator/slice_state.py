@@ -1,19 +1,23 @@
-"""What an annotator remembers about one slice: its prompts in order, their marks, its history, its last answer."""
+"""What an annotator remembers about one slice: the draft on it, the marks of its prompts, the last answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from napari_segnext.annotator.history import Edit, History
+from napari_segnext.annotator.draft import Draft
 from napari_segnext.annotator.prompts_from_layers import in_given_order
+from napari_segnext.prompts import MaskPrompt, Prompts
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from napari_segnext._types import Mask
     from napari_segnext.annotator.answers import Answer
-    from napari_segnext.annotator.label_edits import LabelEdit
+    from napari_segnext.annotator.packed_mask import PackedMask
     from napari_segnext.annotator.prompts_from_layers import LayersReading, Mark
     from napari_segnext.prompts import Prompt
+    from napari_segnext.session import Prediction
 
 MAX_MARKS = 1000
 
@@ -24,20 +28,26 @@ class SliceState:
 
     Attributes
     ----------
-    prompts
-        All prompts, in the order in which the user gave them.
+    draft
+        The object that is worked on.
     marks
         What prompts looked like in the layers, also those that were taken back.
-    history
-        Edits of this slice.
     answer
         The newest answer that was shown.
+    base
+        What the model made of a reopened object that it had not made, before any correction.
     """
 
-    prompts: tuple[Prompt, ...] = ()
+    draft: Draft = field(default_factory=Draft)
     marks: dict[Prompt, Mark] = field(default_factory=dict)
-    history: History = field(default_factory=History)
     answer: Answer | None = None
+    base: PackedMask | None = None
+    _mask: tuple[Answer, Draft, Mask] | None = field(default=None, repr=False)
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """All prompts of the draft, in the order in which the user gave them."""
+        return self.draft.prompts
 
     @property
     def is_answered(self) -> bool:
@@ -45,44 +55,43 @@ class SliceState:
         return self.answer is not None and self.answer.request.prompts == self.prompts
 
     @property
-    def mask(self) -> Mask | None:
-        """`(rows, columns)` bool answer to the present prompts; None if there are none, or no answer yet."""
-        return self.answer.mask if self.answer is not None and self.is_answered else None
+    def prediction(self) -> Prediction | None:
+        """The answer to the present prompts; None if there are none, or no answer yet."""
+        return self.answer.prediction if self.answer is not None and self.is_answered else None
 
-    def take_in(self, reading: LayersReading, *, is_first: bool) -> None:
-        """Follow what the layers show.
+    def mask(self, spacing: tuple[float, float]) -> Mask | None:
+        """`(rows, columns)` bool: the answer to the present prompts, cut at the draft's threshold and cleaned up.
 
-        What is there at the first reading was not done here, so it cannot be taken back.
+        Parameters
+        ----------
+        spacing
+            (row, column) size of a pixel.
         """
-        self._remember_marks(reading)
-        prompts = in_given_order(self.prompts, reading.prompts)
-        if is_first:
-            self.prompts = prompts
-        elif prompts != self.prompts:
-            self.change(prompts)
+        prediction = self.prediction
+        if prediction is None or self.answer is None:
+            return None
+        if self._mask is None or self._mask[0] is not self.answer or self._mask[1] != self.draft:
+            self._mask = (self.answer, self.draft, self._cut_and_cleaned(prediction, spacing))
+        return self._mask[2]
 
-    def change(self, prompts: tuple[Prompt, ...], labels: LabelEdit | None = None) -> None:
-        """Make the prompts these, as an edit that can be taken back."""
-        self.history = self.history.adding(Edit(self.prompts, prompts, labels))
-        self.prompts = prompts
+    def _cut_and_cleaned(self, prediction: Prediction, spacing: tuple[float, float]) -> Mask:
+        from napari_segnext.session.cleanup import clean_mask
 
-    def go_back(self) -> Edit | None:
-        """Take back the last edit of the prompts and return it; None if there is none."""
-        edit, self.history = self.history.undoing()
-        if edit is not None:
-            self.prompts = edit.before
-        return edit
+        if prediction.threshold != self.draft.threshold:
+            prediction = prediction.cut_at(self.draft.threshold)
+        return clean_mask(prediction.mask, self.draft.cleanup, prompts=Prompts(self.prompts), spacing=spacing)
 
-    def go_ahead(self) -> Edit | None:
-        """Repeat the edit that was taken back last and return it; None if there is none."""
-        edit, self.history = self.history.redoing()
-        if edit is not None:
-            self.prompts = edit.after
-        return edit
+    def take_in(self, reading: LayersReading) -> Draft:
+        """The draft with the prompts that the layers show now, in the order in which they were given.
 
-    def _remember_marks(self, reading: LayersReading) -> None:
+        Masks live on no layer; they stay where they are.
+        """
         self.marks.update((placed.prompt, placed.mark) for placed in reading.placed)
+        masks = [prompt for prompt in self.prompts if isinstance(prompt, MaskPrompt)]
+        return replace(self.draft, prompts=in_given_order(self.prompts, [*masks, *reading.prompts]))
+
+    def forget_marks(self, needed: Collection[Prompt]) -> None:
+        """Keep no more marks than needed, if there are many."""
         if len(self.marks) > MAX_MARKS:
-            edits = (*self.history.done, *self.history.undone)
-            needed = set(self.prompts).union(reading.prompts, *(edit.before + edit.after for edit in edits))
-            self.marks = {prompt: mark for prompt, mark in self.marks.items() if prompt in needed}
+            kept = {*needed, *self.prompts}
+            self.marks = {prompt: mark for prompt, mark in self.marks.items() if prompt in kept}

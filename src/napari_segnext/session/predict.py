@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,10 @@ class Prediction:
         mask[self.window.slices] = self._window_mask
         mask.setflags(write=False)
         return mask
+
+    def cut_at(self, threshold: float) -> Prediction:
+        """The same answer with another threshold; the model is not asked again."""
+        return replace(self, threshold=threshold)
 
     @property
     def n_bytes(self) -> int:
