@@ -16,6 +16,7 @@ from napari_segnext.prompts import (
     AnnotatedObject,
     Box,
     Click,
+    DraftPrompts,
     ImageReference,
     MaskPrompt,
     ModelReference,
@@ -54,21 +55,39 @@ prompts = st.one_of(
     ),
     arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=6)).filter(np.any).map(MaskPrompt),
 )
-slices = st.lists(
-    st.builds(
-        SlicePrompts, st.integers(0, 2), st.integers(0, 999), st.lists(prompts, max_size=4).map(tuple).map(Prompts)
-    ),
-    max_size=2,
-    unique_by=lambda item: (item.axis, item.index),
-).map(tuple)
+masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=6)).filter(np.any).map(MaskPrompt)
+slices = st.builds(
+    SlicePrompts,
+    st.integers(0, 2),
+    st.integers(0, 999),
+    st.lists(prompts, max_size=4).map(tuple).map(Prompts),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), max_size=1).map(tuple),
+    st.none() | st.floats(0, 1, exclude_min=True, exclude_max=True),
+    st.sampled_from([(), (("fills_holes", True), ("opening", 2.5), ("max_hole", None))]),
+    st.none() | masks,
+)
 prompts_files = st.builds(
     PromptsFile,
     st.lists(
-        st.builds(AnnotatedObject, st.integers(1, 2**40), texts, slices), max_size=3, unique_by=lambda item: item.label
+        st.builds(
+            AnnotatedObject,
+            st.integers(1, 2**40),
+            texts,
+            st.lists(slices, max_size=2, unique_by=lambda item: item.place).map(tuple),
+            texts,
+            st.booleans(),
+        ),
+        max_size=3,
+        unique_by=lambda item: item.label,
     ).map(tuple),
     st.none() | st.builds(ImageReference, texts, st.lists(st.integers(1, 4096), max_size=4).map(tuple), digests),
     st.none() | st.builds(ModelReference, texts, digests),
     st.none() | st.booleans(),
+    st.lists(
+        st.builds(DraftPrompts, slices, st.none() | st.integers(1, 9)),
+        max_size=2,
+        unique_by=lambda draft: draft.on.place,
+    ).map(tuple),
 )
 
 

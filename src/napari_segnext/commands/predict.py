@@ -9,7 +9,7 @@ from napari_segnext.commands.exits import CommandError
 from napari_segnext.commands.options import Device
 
 if TYPE_CHECKING:
-    from napari_segnext.prompts.prompts_file import ImageReference, PromptsFile
+    from napari_segnext.prompts.prompts_file import ImageReference, PromptsFile, SlicePrompts
 
 
 def predict(
@@ -26,7 +26,13 @@ def predict(
         str, typer.Option("--model", "-m", help="Name or path; by default the one named in the prompts file.")
     ] = "",
     device: Device = "auto",
-    threshold: Annotated[float, typer.Option(help="Probability above which a pixel belongs to an object.")] = 0.5,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Probability above which a pixel belongs to an object. By default as the prompts file says, else 0.5.",
+            show_default=False,
+        ),
+    ] = None,
     contrast_limits: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -51,32 +57,34 @@ def predict(
     from napari_segnext.prompts.prompts_file import read_prompts_file
 
     require_label_suffix(output)
-    said = _checked(prompts, read_prompts_file(_existing(prompts)))
+    said = checked_prompts(prompts, read_prompts_file(existing_prompts_file(prompts)))
     pixels = read_image(image)
-    _check_image(image, pixels, said.image)
+    check_image(image, pixels, said.image)
 
     from napari_segnext.session import Session
 
     session = Session(
-        _loaded(model, said, device),
+        loaded_model(model, said, device),
         pixels,
         contrast_limits=contrast_limits or None,
-        threshold=threshold,
         zoom=said.zoom if zoom is None else zoom,
     )
-    labels = _labels(session, said)
+    if threshold is not None and not 0 < threshold < 1:
+        raise CommandError(f"--threshold is {threshold}; expected a probability between 0 and 1.")
+    labels = _labels(session, said, threshold)
     write_labels(output, labels)
     areas = ", ".join(f"{item.label}: {int((labels == item.label).sum())} px" for item in said.objects)
     typer.echo(f"wrote {output} ({len(said.objects)} objects; {areas})")
 
 
-def _existing(prompts: Path) -> Path:
+def existing_prompts_file(prompts: Path) -> Path:
+    """The path, if there is a file."""
     if not prompts.is_file():
         raise FileNotFoundError(f"there is no prompts file '{prompts}'. Check the path after --prompts.")
     return prompts
 
 
-def _checked(path: Path, said: "PromptsFile") -> "PromptsFile":
+def checked_prompts(path: Path, said: "PromptsFile") -> "PromptsFile":
     """Refuse files that are not about one plain image."""
     if not any(item.prompts_on() for item in said.objects):
         raise CommandError(
@@ -92,7 +100,7 @@ def _checked(path: Path, said: "PromptsFile") -> "PromptsFile":
     return said
 
 
-def _check_image(path: Path, pixels: Any, reference: "ImageReference | None") -> None:
+def check_image(path: Path, pixels: Any, reference: "ImageReference | None") -> None:
     """Refuse an image of another size than the prompts were given on; warn if only its bytes differ."""
     if reference is None:
         return
@@ -108,7 +116,7 @@ def _check_image(path: Path, pixels: Any, reference: "ImageReference | None") ->
             typer.echo(f"warning: '{path}' is not the very file on which the prompts were given.", err=True)
 
 
-def _loaded(model: str, said: "PromptsFile", device: str) -> Any:
+def loaded_model(model: str, said: "PromptsFile", device: str) -> Any:
     """The model asked for, else the one that answered the prompts, else the default."""
     from napari_segnext.weights import DEFAULT_MODEL, load_model
 
@@ -130,16 +138,32 @@ def _loaded(model: str, said: "PromptsFile", device: str) -> Any:
     return loaded
 
 
-def _labels(session: Any, said: "PromptsFile") -> Any:
+def _labels(session: Any, said: "PromptsFile", threshold: float | None) -> Any:
     """`(H, W)` label image of all objects."""
     import numpy as np
 
     labels = np.zeros(session.image_shape, np.uint32)
     for item in said.objects:
-        session.reset()
-        for prompt in item.prompts_on():
-            session.add(prompt)
-        if session.prediction is not None:
-            # as in the annotator, accepted objects are never overwritten
-            labels[session.prediction.mask & (labels == 0)] = item.label
+        for one in item.slices:
+            session.reset()
+            for prompt in one.prompts:
+                session.add(prompt)
+            if session.prediction is not None:
+                # as in the annotator, accepted objects are never overwritten
+                labels[_mask(session.prediction, one, threshold) & (labels == 0)] = item.label
     return labels
+
+
+def _mask(prediction: Any, said: "SlicePrompts", threshold: float | None) -> Any:
+    """`(H, W)` bool: the answer, cut and cleaned up as the prompts file says."""
+    from napari_segnext.session.cleanup import Cleanup, clean_mask
+
+    chosen = threshold if threshold is not None else said.threshold
+    cut = prediction if chosen is None else prediction.cut_at(chosen)
+    if not said.cleanup:
+        return cut.mask
+    try:
+        cleanup = Cleanup(**dict(said.cleanup))
+    except (TypeError, ValueError) as error:
+        raise CommandError(f"the prompts file has a clean-up that cannot be done: {error} Correct it there.") from error
+    return clean_mask(cut.mask, cleanup, prompts=said.prompts)

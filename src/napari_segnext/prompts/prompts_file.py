@@ -70,11 +70,28 @@ class SlicePrompts:
         The slice; 0 and 0 for a plain image.
     prompts
         In the order in which the user gave them.
+    others
+        (axis, index) of further axes that the slice does not span, such as time; empty for volumes.
+    threshold
+        Probability above which a pixel belongs to the mask; None if nobody chose one.
+    cleanup
+        (name, value) of the settings of `napari_segnext.session.cleanup.Cleanup` that are not off.
+    mask
+        The mask that was accepted; None if none was, or if it is not known.
     """
 
     axis: int
     index: int
     prompts: Prompts
+    others: tuple[tuple[int, int], ...] = ()
+    threshold: float | None = None
+    cleanup: tuple[tuple[str, bool | float | None], ...] = ()
+    mask: MaskPrompt | None = None
+
+    @property
+    def place(self) -> tuple[tuple[int, int], ...]:
+        """(axis, index) of all axes that the slice does not span."""
+        return ((self.axis, self.index), *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +106,17 @@ class AnnotatedObject:
         What the user calls it; may be empty.
     slices
         Its annotated slices, each at most once.
+    class_name
+        What kind of thing it is; may be empty.
+    is_locked
+        Whether it is protected from changes.
     """
 
     label: int
     name: str = ""
     slices: tuple[SlicePrompts, ...] = ()
+    class_name: str = ""
+    is_locked: bool = False
 
     def prompts_on(self, axis: int = 0, index: int = 0) -> Prompts:
         """Prompts on a slice; empty if it has none."""
@@ -101,6 +124,22 @@ class AnnotatedObject:
             if (item.axis, item.index) == (axis, index):
                 return item.prompts
         return Prompts()
+
+
+@dataclass(frozen=True, slots=True)
+class DraftPrompts:
+    """What was worked on, on one slice, and not accepted yet.
+
+    Attributes
+    ----------
+    on
+        Slice and prompts.
+    label
+        The accepted object that was being changed; None for a new one.
+    """
+
+    on: SlicePrompts
+    label: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +154,15 @@ class PromptsFile:
         What the prompts were given on; None if unknown.
     zoom
         Whether they were answered with zoom; None if unknown.
+    drafts
+        What was not accepted yet, at most one on each slice.
     """
 
     objects: tuple[AnnotatedObject, ...] = ()
     image: ImageReference | None = None
     model: ModelReference | None = None
     zoom: bool | None = None
+    drafts: tuple[DraftPrompts, ...] = ()
 
 
 def read_prompts_file(path: Path | str) -> PromptsFile:
@@ -189,6 +231,7 @@ def prompts_file_to_json(file: PromptsFile) -> dict[str, Any]:
         # programs that do not know the entry yet refuse it, so it is written only where it says something
         **({} if file.zoom is None else {"zoom": file.zoom}),
         "objects": [_object_to_json(item) for item in file.objects],
+        **({"drafts": [_draft_to_json(draft) for draft in file.drafts]} if file.drafts else {}),
     }
 
 
@@ -201,19 +244,27 @@ def prompts_file_from_json(data: Any) -> PromptsFile:
         If it does not follow the published format.
     """
     reader = JsonReader(data, "")
-    entries = reader.entries({"format", "version", "objects"}, optional={"image", "model", "zoom", "$schema"})
+    entries = reader.entries({"format", "version", "objects"}, optional={"image", "model", "zoom", "drafts", "$schema"})
     if entries["format"].text() != FORMAT:
         raise entries["format"].error(f'"{FORMAT}"', "This is another kind of file.")
     if entries["version"].whole_number(least=1) != VERSION:
         raise entries["version"].error(str(VERSION), "The file was written by a newer program: update napari-segnext.")
     objects = entries["objects"].items(_object_from_json)
     _require_distinct(entries["objects"], [item.label for item in objects], "label", "Give each object its own label.")
+    drafts = entries["drafts"].items(_draft_from_json) if "drafts" in entries else ()
+    _require_distinct(
+        entries.get("drafts", reader),
+        [draft.on.place for draft in drafts],
+        "slice",
+        "Put all that is worked on there into one.",
+    )
     image, model, zoom = entries.get("image"), entries.get("model"), entries.get("zoom")
     return PromptsFile(
         objects,
         None if image is None or image.value is None else _image_from_json(image),
         None if model is None or model.value is None else _model_from_json(model),
         None if zoom is None or zoom.value is None else zoom.truth_value(),
+        drafts,
     )
 
 
@@ -242,29 +293,96 @@ def _sha256(entries: dict[str, JsonReader]) -> str:
 
 
 def _object_to_json(item: AnnotatedObject) -> dict[str, Any]:
-    slices = [
-        {"axis": int(one.axis), "index": int(one.index), "prompts": [_prompt_to_json(prompt) for prompt in one.prompts]}
-        for one in item.slices
-    ]
-    return {"label": int(item.label), "name": item.name, "slices": slices}
+    return {
+        "label": int(item.label),
+        "name": item.name,
+        **({"class_name": item.class_name} if item.class_name else {}),
+        **({"is_locked": True} if item.is_locked else {}),
+        "slices": [_slice_to_json(one) for one in item.slices],
+    }
 
 
 def _object_from_json(reader: JsonReader) -> AnnotatedObject:
-    entries = reader.entries({"label", "slices"}, optional={"name"})
+    entries = reader.entries({"label", "slices"}, optional={"name", "class_name", "is_locked"})
     slices = entries["slices"].items(_slice_from_json)
-    places = [(item.axis, item.index) for item in slices]
-    _require_distinct(entries["slices"], places, "(axis, index)", "Put all prompts of a slice into one entry.")
-    name = entries["name"].text() if "name" in entries else ""
-    return AnnotatedObject(entries["label"].whole_number(least=1), name, slices)
+    places = [item.place for item in slices]
+    _require_distinct(entries["slices"], places, "place", "Put all prompts of a slice into one entry.")
+    return AnnotatedObject(
+        entries["label"].whole_number(least=1),
+        entries["name"].text() if "name" in entries else "",
+        slices,
+        entries["class_name"].text() if "class_name" in entries else "",
+        entries["is_locked"].truth_value() if "is_locked" in entries else False,
+    )
+
+
+def _draft_to_json(draft: DraftPrompts) -> dict[str, Any]:
+    return {"label": None if draft.label is None else int(draft.label), "on": _slice_to_json(draft.on)}
+
+
+def _draft_from_json(reader: JsonReader) -> DraftPrompts:
+    entries = reader.entries({"on"}, optional={"label"})
+    label = entries.get("label")
+    is_new = label is None or label.value is None
+    return DraftPrompts(_slice_from_json(entries["on"]), None if is_new else label.whole_number(least=1))  # type: ignore[union-attr]
+
+
+def _slice_to_json(one: SlicePrompts) -> dict[str, Any]:
+    values: dict[str, Any] = {"axis": int(one.axis), "index": int(one.index)}
+    if one.others:
+        values["others"] = [[int(axis), int(index)] for axis, index in one.others]
+    values["prompts"] = [_prompt_to_json(prompt) for prompt in one.prompts]
+    if one.threshold is not None:
+        values["threshold"] = one.threshold
+    if one.cleanup:
+        values["cleanup"] = dict(one.cleanup)
+    if one.mask is not None:
+        values["mask"] = _prompt_to_json(one.mask)
+    return values
 
 
 def _slice_from_json(reader: JsonReader) -> SlicePrompts:
-    entries = reader.entries({"axis", "index", "prompts"})
+    entries = reader.entries({"axis", "index", "prompts"}, optional={"others", "threshold", "cleanup", "mask"})
     return SlicePrompts(
         entries["axis"].whole_number(least=0),
         entries["index"].whole_number(least=0),
         Prompts(entries["prompts"].items(_prompt_from_json)),
+        entries["others"].items(_axis_index) if "others" in entries else (),
+        _threshold(entries["threshold"]) if "threshold" in entries else None,
+        _cleanup(entries["cleanup"]) if "cleanup" in entries else (),
+        _accepted_mask(entries["mask"]) if "mask" in entries else None,
     )
+
+
+def _axis_index(reader: JsonReader) -> tuple[int, int]:
+    numbers = reader.items(lambda item: item.whole_number(least=0))
+    if len(numbers) != 2:
+        raise reader.error("two whole numbers, [axis, index]")
+    return numbers[0], numbers[1]
+
+
+def _threshold(reader: JsonReader) -> float:
+    threshold = reader.number()
+    if not 0 < threshold < 1:
+        raise reader.error("a probability between 0 and 1")
+    return threshold
+
+
+def _cleanup(reader: JsonReader) -> tuple[tuple[str, bool | float | None], ...]:
+    if not isinstance(reader.value, dict):
+        raise reader.error("an object")
+    return tuple((name, _setting(reader.entry(name))) for name in reader.value)
+
+
+def _setting(reader: JsonReader) -> bool | float | None:
+    return reader.value if reader.value is None or isinstance(reader.value, bool) else reader.number()
+
+
+def _accepted_mask(reader: JsonReader) -> MaskPrompt:
+    mask = _prompt_from_json(reader)
+    if not isinstance(mask, MaskPrompt):
+        raise reader.error("a mask")
+    return mask
 
 
 def _prompt_to_json(prompt: Prompt) -> dict[str, Any]:
