@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_segnext.everything import EverythingResult, iterate_everything, segment_everything
     from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompt, Prompts, Scribble
     from napari_segnext.session import Prediction, Session
     from napari_segnext.weights import load_model
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Box": "prompts",
     "Click": "prompts",
+    "EverythingResult": "everything",
     "MaskPrompt": "prompts",
     "Polygon": "prompts",
     "Prompt": "prompts",
@@ -23,12 +25,15 @@ _HOMES = {
     "Scribble": "prompts",
     "Prediction": "session",
     "Session": "session",
+    "iterate_everything": "everything",
     "load_model": "weights",
+    "segment_everything": "everything",
 }
 
 __all__ = [
     "Box",
     "Click",
+    "EverythingResult",
     "MaskPrompt",
     "Polygon",
     "Prediction",
@@ -36,7 +41,9 @@ __all__ = [
     "Prompts",
     "Scribble",
     "Session",
+    "iterate_everything",
     "load_model",
+    "segment_everything",
     "__version__",
 ]
 

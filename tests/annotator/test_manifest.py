@@ -25,9 +25,9 @@ def test_manifest_is_valid_and_every_name_in_it_can_be_imported(manifest):
     assert manifest.display_name == "SegNext"
 
 
-def test_widget_is_in_the_segment_menu(manifest):
+def test_widgets_are_in_the_segment_menu(manifest):
     items = manifest.contributions.menus["napari/layers/segment"]
-    assert [item.command for item in items] == [manifest.contributions.widgets[0].command]
+    assert [item.command for item in items] == [widget.command for widget in manifest.contributions.widgets]
 
 
 def test_top_level_manifest_is_the_same_file():

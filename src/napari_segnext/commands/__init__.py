@@ -7,6 +7,7 @@ import typer
 
 from napari_segnext.commands.demo import demo
 from napari_segnext.commands.evaluate import evaluate
+from napari_segnext.commands.everything import everything
 from napari_segnext.commands.exits import OneLineGroup
 from napari_segnext.commands.models import models
 from napari_segnext.commands.predict import predict
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(predict)
+app.command()(everything)
 app.command()(evaluate)
 app.command()(train)
 app.add_typer(models, name="models")

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_segnext.widgets.annotator_widget import AnnotatorWidget
+    from napari_segnext.widgets.everything_widget import EverythingWidget
     from napari_segnext.widgets.models_dialog import ModelsDialog, open_models_dialog
 
-__all__ = ["AnnotatorWidget", "ModelsDialog", "open_models_dialog"]
+__all__ = ["AnnotatorWidget", "EverythingWidget", "ModelsDialog", "open_models_dialog"]
 
 _HOMES = {
     "AnnotatorWidget": "annotator_widget",
+    "EverythingWidget": "everything_widget",
     "ModelsDialog": "models_dialog",
     "open_models_dialog": "models_dialog",
 }
