@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from psygnal import Signal
 
+from napari_segnext.annotator.annotation import (
+    Annotation,
+    draft_of,
+    prompts_file_of,
+    records_of,
+    shown_slice,
+)
 from napari_segnext.annotator.answers import Answer, Answerer, require_readable, will_zoom
 from napari_segnext.annotator.asking import Asker
 from napari_segnext.annotator.bindings import BINDINGS, BoundKeys
@@ -28,12 +35,13 @@ from napari_segnext.annotator.errors import (
     LockedLabelError,
     NoSuchObjectError,
     NothingToAcceptError,
+    SavedAnnotationError,
     SliceNotShownError,
     StillComputingError,
 )
 from napari_segnext.annotator.executor import Executor, ImmediateExecutor
 from napari_segnext.annotator.history import Change, History
-from napari_segnext.annotator.label_edits import apply_edit, labels_under, plan_accept, revert_edit
+from napari_segnext.annotator.label_edits import apply_edit, blocks_of, labels_under, plan_accept, revert_edit
 from napari_segnext.annotator.label_numbers import LabelNumbers
 from napari_segnext.annotator.layers import (
     is_on_grid,
@@ -60,7 +68,7 @@ from napari_segnext.annotator.prompts_from_layers import LayersReading, StrokeCa
 from napari_segnext.annotator.slice_state import SliceState
 from napari_segnext.annotator.tools import TOOLS, Tool, finish_drawing, take_up, tool_in_hand, tool_named
 from napari_segnext.errors import PromptError
-from napari_segnext.prompts import MaskPrompt
+from napari_segnext.prompts import ImageReference, MaskPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +179,7 @@ class Annotator:
         self._records = ObjectRecords()
         self._settings = Draft()
         self._stroke: tuple[Any, ...] = ()
+        self._is_stroke_due = False
         self.overlap: Literal["keep", "overwrite", "ask"] = "keep"
         self.ask_overlap: AskOverlap | None = None
         self._strokes = StrokeCache()
@@ -573,6 +582,78 @@ class Annotator:
             )
         self.add_mask(mask)
 
+    # saving
+
+    def snapshot(self, *, with_labels: bool = True) -> Annotation:
+        """All that was done, as a value that no later change reaches; see `write_annotation`.
+
+        Parameters
+        ----------
+        with_labels
+            Whether the labels are copied, too. Those that lie on disk never are.
+        """
+        layers = self._layers
+        image = ImageReference(layers.image.name, tuple(int(n) for n in finest_level(layers.image).shape))
+        drafts = {shown: state.draft for shown, state in self._slices.items()}
+        prompts = prompts_file_of(self._records, drafts, image=image, model=self._model, zoom=self.is_zoomed)
+        labels = layers.output.data
+        return Annotation(prompts, labels.copy() if with_labels and type(labels) is np.ndarray else None)
+
+    def restore(self, annotation: Annotation) -> None:
+        """Go on with an annotation of the same image: objects, names, locks, prompts, drafts and labels.
+
+        It can only be given to an annotator on which nothing was done yet.
+
+        Raises
+        ------
+        AnnotatorError
+            If something was done already, or the output layer holds other objects.
+        SavedAnnotationError
+            If it belongs to an image of another shape. Nothing is changed then.
+        """
+        frame, _ = self._now()
+        output = self._layers.output
+        shape = tuple(int(n) for n in output.data.shape)
+        records = records_of(annotation.prompts, shape)
+        drafts = [(shown_slice(one.on, shape), draft_of(one.on, one.label)) for one in annotation.prompts.drafts]
+        self._require_untouched(annotation)
+        if annotation.labels is not None:
+            output.data[...] = annotation.labels
+            output.refresh()
+        self._records = records
+        for shown, draft in drafts:
+            self._slices[shown] = SliceState(draft)
+            wanted = [prompt for prompt in draft.prompts if not isinstance(prompt, MaskPrompt)]
+            there = replace(frame, shown=shown)
+            with self._writing():
+                show_prompts(self._layers, there, placed=self._reading(there).placed, wanted=wanted, marks={})
+        self._history = History()
+        self._read()
+        self.draft_changed.emit()
+        self.objects_changed.emit()
+
+    def _require_untouched(self, annotation: Annotation) -> None:
+        output, labels = self._layers.output, annotation.labels
+        if self._history.done or len(self._records):
+            raise AnnotatorError("something was done here already; start annotating anew to go on with saved work.")
+        if labels is None:
+            return
+        if labels.shape != output.data.shape:
+            raise SavedAnnotationError(
+                f"the saved labels have shape {labels.shape}; expected {output.data.shape}, that of the image. They "
+                "belong to another one."
+            )
+        holds_others = any(
+            bool(((there != 0) & (there != labels[block])).any())
+            for block in blocks_of(output.data)
+            if (there := np.asarray(output.data[block])) is not None
+        )
+        if holds_others or not np.can_cast(labels.dtype, output.data.dtype, "same_kind"):
+            raise AnnotatorError(
+                f"layer '{output.name}' holds other objects than the saved ones; pick 'new layer' for the objects to "
+                "go on with those."
+            )
+
     def set_sign(self, *, is_positive: bool) -> None:
         """What is drawn next lies on the object, or on the background."""
         self._is_positive = is_positive
@@ -895,16 +976,20 @@ class Annotator:
         if self._is_writing:
             return
         self._numbers.on_painted(event)
-        self._stroke = tuple(event.value)
+        self._stroke, self._is_stroke_due = tuple(event.value), True
         self._put_locked_back()
         self.objects_changed.emit()
 
-    def _put_locked_back(self, _: Any = None) -> None:
-        """Undo what the last stroke did to locked objects.
+    def _on_output_pixels(self, _: Any = None) -> None:
+        """Pixels were written: napari tells of a stroke after that for the mouse, but before it for `Labels.paint`."""
+        if self._is_stroke_due and not self._is_writing:
+            self._is_stroke_due = False
+            self._put_locked_back()
+            self.objects_changed.emit()
 
-        Napari tells of a stroke after its pixels were written for the mouse, and before that for `Labels.paint`.
-        """
-        if not self._stroke or self._is_writing:
+    def _put_locked_back(self) -> None:
+        """Undo what the last stroke did to locked objects, as far as it is written."""
+        if not self._stroke:
             return
         with self._writing():
             hurt, is_done = restore_locked(self._layers.output, self._stroke, self._records.locked)
@@ -975,7 +1060,7 @@ class Annotator:
         yield strokes.data, self._on_drawn
         yield strokes.set_data, self._on_drawn
         yield layers.output.events.paint, self._on_output_painted
-        yield layers.output.events.labels_update, self._put_locked_back
+        yield layers.output.events.labels_update, self._on_output_pixels
         yield layers.output.events.data, self._numbers.on_data
         for name in ("current_step", "order", "ndisplay"):
             yield getattr(viewer.dims.events, name), self._on_drawn

@@ -37,3 +37,7 @@ class DraftInTheWayError(AnnotatorError):
 
 class NoSuchObjectError(AnnotatorError):
     """There is no object of that label."""
+
+
+class SavedAnnotationError(AnnotatorError):
+    """What was saved cannot be read, or belongs to another image."""

@@ -162,8 +162,9 @@ def _mask(prediction: Any, said: "SlicePrompts", threshold: float | None) -> Any
     cut = prediction if chosen is None else prediction.cut_at(chosen)
     if not said.cleanup:
         return cut.mask
+    settings: dict[str, Any] = dict(said.cleanup)
     try:
-        cleanup = Cleanup(**dict(said.cleanup))
+        cleanup = Cleanup(**settings)
     except (TypeError, ValueError) as error:
         raise CommandError(f"the prompts file has a clean-up that cannot be done: {error} Correct it there.") from error
     return clean_mask(cut.mask, cleanup, prompts=said.prompts)

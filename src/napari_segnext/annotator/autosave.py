@@ -1,0 +1,134 @@
+"""Saving in the background: after each accept, and while there is something new, once in a while.
+
+The annotation of an image is kept in a folder of its own, found again by the image's name, shape and some pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from platformdirs import user_data_path
+from psygnal import Signal
+
+from napari_segnext.annotator.annotation import write_annotation
+from napari_segnext.annotator.coordinates import finest_level
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_segnext.annotator.annotator import Annotator
+    from napari_segnext.annotator.executor import Executor
+
+SAMPLED_PIXELS = 65_536
+"""Of the image, that tell it from another one of the same name and shape."""
+
+
+def autosave_folder() -> Path:
+    """Where annotations are kept if the preferences name no folder."""
+    return user_data_path("napari-segnext", appauthor=False) / "autosave"
+
+
+def folder_for(image_layer: Any, root: Path) -> Path:
+    """The folder of one image's annotation below `root`, the same in every session; nothing is made.
+
+    Some pixels of one plane are read, of lazy arrays as well.
+    """
+    array = finest_level(image_layer)
+    shape = tuple(int(n) for n in array.shape)
+    digest = hashlib.sha256(f"{shape} {array.dtype}".encode())
+    n_planes = max(0, image_layer.ndim - 2)
+    plane = array[tuple(n // 2 for n in shape[:n_planes])]
+    step = max(1, int(np.ceil(np.sqrt(np.prod(plane.shape[:2]) / SAMPLED_PIXELS))))
+    digest.update(np.ascontiguousarray(np.asarray(plane[::step, ::step])).tobytes())
+    name = re.sub(r"[^\w-]+", "_", str(image_layer.name))[:40].strip("_") or "image"
+    return root / f"{name}-{digest.hexdigest()[:16]}"
+
+
+class Autosave:
+    """Keeps the annotation of an annotator on disk. All methods belong to the viewer's thread.
+
+    Parameters
+    ----------
+    annotator
+        Whose work is saved: accepts and changes of objects at once, other work when `save_if_needed` is called.
+    folder
+        Where to; see `folder_for`.
+    executor
+        Where files are written.
+    """
+
+    saved = Signal(object)
+    """The folder in which everything is now."""
+    failed = Signal(object)
+    """The exception that kept it from being saved; it is tried again the next time."""
+
+    def __init__(self, annotator: Annotator, folder: Path, executor: Executor) -> None:
+        self._annotator = annotator
+        self._folder = folder
+        self._executor = executor
+        self._is_needed = False
+        self._is_due = False
+        self._is_writing = False
+        self._is_closed = False
+        self._has_new_labels = True
+        annotator.history_changed.connect(self._note)
+        annotator.objects_changed.connect(self._on_objects)
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is kept."""
+        return self._folder
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is something that was not saved yet."""
+        return self._is_needed
+
+    def save_if_needed(self) -> None:
+        """Save what is new, if anything is; to be called once in a while."""
+        if self._is_needed and not self._is_closed:
+            self._save()
+
+    def close(self) -> None:
+        """Save what is new, and nothing more after that."""
+        self.save_if_needed()
+        self._is_closed = True
+        self._annotator.history_changed.disconnect(self._note)
+        self._annotator.objects_changed.disconnect(self._on_objects)
+
+    def _note(self) -> None:
+        self._is_needed = True
+
+    def _on_objects(self) -> None:
+        self._is_needed = self._has_new_labels = True
+        # a stroke or a merge tells of many changes; one save follows them
+        if not self._is_due:
+            self._is_due = True
+            self._executor.defer(self._save_if_due)
+
+    def _save_if_due(self) -> None:
+        if self._is_due and not self._is_closed:
+            self._save()
+
+    def _save(self) -> None:
+        self._is_due = False
+        if self._is_writing:
+            # the next one follows when this one is done
+            return
+        annotation = self._annotator.snapshot(with_labels=self._has_new_labels)
+        self._is_writing, self._is_needed, self._has_new_labels = True, False, False
+        self._executor.submit(lambda: write_annotation(self._folder, annotation), self._on_saved, self._on_failed)
+
+    def _on_saved(self, _: Any) -> None:
+        self._is_writing = False
+        self.saved.emit(self._folder)
+        if self._has_new_labels:
+            self.save_if_needed()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._is_writing = False
+        self._is_needed = self._has_new_labels = True
+        self.failed.emit(error)

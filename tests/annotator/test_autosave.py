@@ -1,0 +1,205 @@
+"""Work that is saved in the background and found again, also after a killed process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+from napari_segnext.annotator import Annotator, AnnotatorError
+from napari_segnext.annotator.annotation import POINTER_NAME, read_annotation, set_aside, write_annotation
+from napari_segnext.annotator.autosave import Autosave, folder_for
+from napari_segnext.annotator.errors import SavedAnnotationError
+from napari_segnext.annotator.executor import ImmediateExecutor
+from napari_segnext.prompts import Box, Click
+from napari_segnext.session.cleanup import Cleanup
+
+from .conftest import DISK
+
+
+def annotate(annotator):
+    """Two objects, one of them named and locked, and prompts that are not accepted on two slices."""
+    viewer = annotator._viewer
+    annotator.layers.points.add((1, 5, 5))
+    annotator.accept()
+    annotator.rename(1, "the first")
+    annotator.classify(1, "cell")
+    annotator.lock(1)
+    annotator.threshold = 0.4
+    annotator.cleanup = Cleanup(fills_holes=True)
+    annotator.layers.points.add((1, 20, 20))
+    annotator.accept()
+    viewer.dims.set_point(0, 2)
+    annotator.layers.points.add((2, 9, 9))
+    annotator.layers.shapes.add(np.array([(2, 4, 4), (2, 4, 12), (2, 12, 12), (2, 12, 4)]), shape_type="rectangle")
+    viewer.dims.set_point(0, 3)
+    annotator.layers.points.add((3, 16, 16))
+
+
+def again(annotator, viewer_class, stack, model):
+    """A new viewer on the same image, as after a restart."""
+    viewer = viewer_class()
+    return Annotator(viewer, viewer.add_image(stack, name="stack"), model)
+
+
+@pytest.fixture
+def saved(stack_annotator, tmp_path):
+    """Folder of an annotation that was saved as it went."""
+    autosave = Autosave(stack_annotator, tmp_path / "here", ImmediateExecutor())
+    annotate(stack_annotator)
+    autosave.save_if_needed()
+    return autosave.folder
+
+
+def test_everything_is_as_it_was(saved, stack_annotator, viewer, stack, fake_model):
+    other = again(stack_annotator, type(viewer), stack, fake_model)
+    other.restore(read_annotation(saved))
+    np.testing.assert_array_equal(other.layers.output.data, stack_annotator.layers.output.data)
+    assert list(other.objects.by_label) == [1, 2]
+    record = other.objects.get(1)
+    assert (record.name, record.class_name, record.is_locked) == ("the first", "cell", True)
+    record = other.objects.get(2)
+    (accepted,) = record.slices.values()
+    assert (accepted.draft.threshold, accepted.draft.cleanup) == (0.4, Cleanup(fills_holes=True))
+    other._viewer.dims.set_point(0, 2)
+    assert other.prompts.items == (Click(9, 9), Box(4, 4, 12, 12))
+    other._viewer.dims.set_point(0, 3)
+    assert other.prompts.items == (Click(16, 16),)
+    assert other.accept() == 3
+    other.reopen(2)
+    assert other.prompts.items == (Click(20, 20),)
+
+
+def test_hand_painted_pixels_survive_a_restart_and_prompts_elsewhere(
+    viewer, stack_annotator, stack, fake_model, tmp_path
+):
+    autosave = Autosave(stack_annotator, tmp_path / "here", ImmediateExecutor())
+    stack_annotator.layers.points.add((1, 5, 5))
+    stack_annotator.accept()
+    stack_annotator.layers.output.brush_size = 1
+    stack_annotator.layers.output.paint((1, 5, 5), 0)
+    autosave.close()
+    other = again(stack_annotator, type(viewer), stack, fake_model)
+    other.restore(read_annotation(autosave.folder))
+    other.reopen(1)
+    other.layers.points.add((1, 20, 20))
+    other.accept()
+    assert other.layers.output.data[1, 5, 5] == 0
+    assert (other.layers.output.data == 1).sum() == 2 * DISK - 1
+
+
+def test_accepting_saves_at_once_and_prompts_when_it_is_time(stack_annotator, tmp_path):
+    autosave = Autosave(stack_annotator, tmp_path / "here", ImmediateExecutor())
+    stack_annotator.layers.points.add((1, 5, 5))
+    assert read_annotation(autosave.folder) is None
+    autosave.save_if_needed()
+    assert len(read_annotation(autosave.folder).prompts.drafts) == 1
+    stack_annotator.accept()
+    assert read_annotation(autosave.folder).labels.sum() == DISK
+    assert not autosave.is_needed
+
+
+def test_a_failed_save_keeps_the_old_state_and_is_tried_again(stack_annotator, tmp_path, monkeypatch):
+    class Executor(ImmediateExecutor):
+        def submit(self, work, on_result, on_error):
+            try:
+                result = work()
+            except OSError as error:
+                on_error(error)
+            else:
+                on_result(result)
+
+    autosave = Autosave(stack_annotator, tmp_path / "here", Executor())
+    errors = []
+    autosave.failed.connect(errors.append)
+    stack_annotator.layers.points.add((1, 5, 5))
+    stack_annotator.accept()
+
+    def fill_up(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_segnext.annotator.annotation.tifffile.imwrite", fill_up)
+        stack_annotator.layers.points.add((1, 20, 20))
+        stack_annotator.accept()
+    assert [error.errno for error in errors] == [28]
+    assert set(np.unique(read_annotation(autosave.folder).labels)) == {0, 1}
+    assert autosave.is_needed
+    autosave.save_if_needed()
+    assert set(np.unique(read_annotation(autosave.folder).labels)) == {0, 1, 2}
+    assert len(list(autosave.folder.glob("state-*"))) == 1
+
+
+def test_kill_in_the_middle_of_a_save_leaves_the_state_before(saved, stack_annotator):
+    before = read_annotation(saved)
+    code = f"""
+    import os, signal
+    from pathlib import Path
+    import tifffile
+    from napari_segnext.annotator import annotation
+    folder = Path({str(saved)!r})
+    kept = annotation.read_annotation(folder)
+    write = tifffile.imwrite
+    def killed(path, *args, **kwargs):
+        write(path, *args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+    annotation.tifffile.imwrite = killed
+    annotation.write_annotation(folder, kept)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -9
+    after = read_annotation(saved)
+    assert after.prompts == before.prompts
+    np.testing.assert_array_equal(after.labels, before.labels)
+    write_annotation(saved, before)
+    assert len(list(saved.glob("state-*"))) == 1
+
+
+@pytest.mark.parametrize("name", ["prompts.json", "labels.tif"])
+def test_a_spoiled_file_is_told_and_left(saved, name):
+    (path,) = saved.glob(f"state-*/{name}")
+    path.write_bytes(b"not this")
+    with pytest.raises(SavedAnnotationError, match="left as they are"):
+        read_annotation(saved)
+    assert path.read_bytes() == b"not this"
+
+
+def test_a_missing_state_is_told(saved):
+    (saved / POINTER_NAME).write_text("state-77")
+    with pytest.raises(SavedAnnotationError, match="cannot be read"):
+        read_annotation(saved)
+
+
+def test_setting_aside_loses_nothing(saved):
+    aside = set_aside(saved)
+    assert read_annotation(saved) is None
+    assert read_annotation(aside).labels.any()
+    assert set_aside(saved) is None
+
+
+def test_an_image_is_known_by_name_shape_and_pixels(viewer, stack, tmp_path):
+    image = viewer.add_image(stack, name="a / b")
+    folder = folder_for(image, tmp_path)
+    assert folder.name.startswith("a_b-")
+    assert folder == folder_for(type(viewer)().add_image(stack.copy(), name="a / b"), tmp_path)
+    others = [(stack + 1, "a / b"), (stack[:3], "a / b"), (stack, "c")]
+    folders = {folder_for(type(viewer)().add_image(pixels, name=name), tmp_path) for pixels, name in others}
+    assert len({folder, *folders}) == 4
+
+
+def test_work_of_another_image_is_refused(saved, viewer, fake_model):
+    other_viewer = type(viewer)()
+    other = Annotator(other_viewer, other_viewer.add_image(np.zeros((4, 16, 16), np.uint8)), fake_model)
+    with pytest.raises(SavedAnnotationError, match="another"):
+        other.restore(read_annotation(saved))
+    assert not other.layers.output.data.any()
+
+
+def test_work_is_not_put_over_other_work(saved, stack_annotator):
+    with pytest.raises(AnnotatorError, match="already"):
+        stack_annotator.restore(read_annotation(saved))
