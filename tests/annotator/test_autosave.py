@@ -28,7 +28,7 @@ def annotate(annotator):
     annotator.layers.points.add((1, 5, 5))
     annotator.accept()
     annotator.rename(1, "the first")
-    annotator.classify(1, "cell")
+    annotator.classify(1, class_name="cell")
     annotator.lock(1)
     annotator.threshold = 0.4
     annotator.cleanup = Cleanup(fills_holes=True)

@@ -173,7 +173,7 @@ class TestWholeObjects:
     def test_names_classes_and_locks_are_taken_back(self, annotator):
         accept_at(annotator, (5, 5))
         annotator.rename(1, "a")
-        annotator.classify(1, "mitochondrion")
+        annotator.classify(1, class_name="mitochondrion")
         annotator.lock(1)
         record = annotator.objects.get(1)
         assert (record.name, record.class_name, record.is_locked) == ("a", "mitochondrion", True)

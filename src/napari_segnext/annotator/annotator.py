@@ -60,13 +60,14 @@ from napari_segnext.annotator.object_edits import (
     plan_delete,
     plan_merge,
     plan_new_label,
-    plan_record,
+    plan_records,
 )
 from napari_segnext.annotator.objects import AcceptedSlice, ObjectRecords
 from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.annotator.prompts_from_layers import LayersReading, StrokeCache, read_layers
 from napari_segnext.annotator.slice_state import SliceState
 from napari_segnext.annotator.tools import TOOLS, Tool, finish_drawing, take_up, tool_in_hand, tool_named
+from napari_segnext.annotator.views import AnswerViews
 from napari_segnext.errors import PromptError
 from napari_segnext.prompts import ImageReference, MaskPrompt
 
@@ -173,6 +174,7 @@ class Annotator:
         self._layers = prepare_layers(
             viewer, image_layer, points=points, shapes=shapes, scribbles=scribbles, output=output
         )
+        self._views = AnswerViews(viewer, self._layers)
         self._asker = Asker(self._executor, self._new_answerer())
         self._slices: dict[ShownSlice, SliceState] = {}
         self._history = History()
@@ -352,6 +354,41 @@ class Annotator:
         """The last sentence that the user should read; empty if what it was about is over."""
         return self._last_notice
 
+    @property
+    def shows_probability(self) -> bool:
+        """Whether a layer shows how probable the model finds each pixel, in percent."""
+        return self._views.shows_probability
+
+    @shows_probability.setter
+    def shows_probability(self, is_shown: bool) -> None:
+        if is_shown == self._views.shows_probability or self._is_closed:
+            return
+        self._views.show_probability_layer(is_shown=is_shown)
+        frame, state = self._frame_or_none(), self._state_or_none()
+        if frame is not None and state is not None:
+            self._views.show_probability(frame.shown, state.prediction)
+
+    @property
+    def highlights_changes(self) -> bool:
+        """Whether the preview shows what came to the mask and what went, until `settle_preview` is called."""
+        return self._views.highlights_changes
+
+    @highlights_changes.setter
+    def highlights_changes(self, is_wanted: bool) -> None:
+        self._views.highlights_changes = is_wanted
+        if not is_wanted:
+            self._views.settle()
+
+    def settle_preview(self) -> None:
+        """Show the mask alone, no longer what changed in it."""
+        if not self._is_closed:
+            self._views.settle()
+
+    def image_for_measuring(self) -> Any:
+        """The image's array if objects can be measured on it: in memory, and not too large to be read at once."""
+        array = finest_level(self._layers.image)
+        return array if isinstance(array, np.ndarray) and array.dtype != bool else None
+
     # what the user does
 
     def accept(self, label: int | None = None, *, overlap: Overlap | None = None) -> int:
@@ -527,18 +564,17 @@ class Annotator:
     def rename(self, label: int, name: str) -> None:
         """Call an object something; can be taken back."""
         record = replace(self._records.get(label), name=name)
-        self._do_to_objects(plan_record(self._records, record, f"rename object {label}"))
+        self._do_to_objects(plan_records(self._records, [record], "rename"))
 
-    def classify(self, label: int, class_name: str) -> None:
-        """Say what kind of thing an object is; can be taken back."""
-        record = replace(self._records.get(label), class_name=class_name)
-        self._do_to_objects(plan_record(self._records, record, f"change the class of object {label}"))
+    def classify(self, *labels: int, class_name: str) -> None:
+        """Say what kind of thing some objects are; can be taken back."""
+        changed = [replace(self._records.get(label), class_name=class_name) for label in labels]
+        self._do_to_objects(plan_records(self._records, changed, "change the class of"))
 
-    def lock(self, label: int, *, is_locked: bool = True) -> None:
-        """Protect an object from every change, or no longer; can be taken back."""
-        record = replace(self._records.get(label), is_locked=is_locked)
-        text = f"{'lock' if is_locked else 'unlock'} object {label}"
-        self._do_to_objects(plan_record(self._records, record, text))
+    def lock(self, *labels: int, is_locked: bool = True) -> None:
+        """Protect some objects from every change, or no longer; can be taken back."""
+        changed = [replace(self._records.get(label), is_locked=is_locked) for label in labels]
+        self._do_to_objects(plan_records(self._records, changed, "lock" if is_locked else "unlock"))
 
     def add_mask(self, mask: Mask) -> None:
         """Give a mask `(rows, columns)` on the shown slice as a prompt: the model goes on from it.
@@ -710,8 +746,7 @@ class Annotator:
         self._numbers.close()
         self._disconnect()
         self._keys.restore()
-        if self._layers.preview in self._viewer.layers:
-            self._viewer.layers.remove(self._layers.preview)
+        self._views.close()
         self.busy_changed.emit("")
         self.closed.emit(reason)
 
@@ -922,14 +957,9 @@ class Annotator:
     # showing
 
     def _show(self, shown: ShownSlice, mask: Mask | None) -> None:
-        preview = self._layers.preview
-        plane = np.zeros(shown.shape, preview.data.dtype) if mask is None else mask.astype(preview.data.dtype)
-        if np.array_equal(preview.data[shown.selector], plane):
-            self.mask_changed.emit()
-            return
-        # written in place and not by data_setitem: the preview is not the user's to undo
-        preview.data[shown.selector] = plane
-        preview.refresh()
+        self._views.show_mask(shown, mask)
+        state = self._slices.get(shown)
+        self._views.show_probability(shown, state.prediction if state is not None else None)
         self.mask_changed.emit()
 
     def _notice(self, text: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels, Points, Shapes
+from napari.layers import Image, Labels, Points, Shapes
 from napari.utils import DirectLabelColormap
 
 from napari_segnext.annotator.coordinates import LayerMap, View, finest_level
@@ -24,6 +24,8 @@ SIGN = "is_positive"
 POSITIVE_COLOUR = "#1e90ff"
 NEGATIVE_COLOUR = "#ff7f0e"
 PREVIEW_COLOUR = "#ffe119"
+ADDED_COLOUR = "#3cb44b"
+REMOVED_COLOUR = "#e6194b"
 POSITIVE_SYMBOL = "disc"
 NEGATIVE_SYMBOL = "x"
 
@@ -55,7 +57,8 @@ class AnnotationLayers:
     scribbles
         Brush strokes on the image's grid: 1 is object, 2 is background.
     preview
-        The current mask on the image's grid, 1 inside; written by the annotator alone.
+        The current mask on the image's grid, 1 inside; for a moment 2 where it grew and 3 where it shrank. Written by
+        the annotator alone.
     output
         The accepted objects on the image's grid, 0 is background.
     """
@@ -290,10 +293,22 @@ def _scribbles(image: Any) -> Labels:
 
 def _preview(image: Any) -> Labels:
     layer = _labels(image, "preview", np.uint8)
-    layer.colormap = _colormap({1: PREVIEW_COLOUR})
+    layer.colormap = _colormap({1: PREVIEW_COLOUR, 2: ADDED_COLOUR, 3: REMOVED_COLOUR})
     layer.opacity = 0.45
     layer.editable = False
     return layer
+
+
+def probability_layer(image: Any) -> Image:
+    """A new layer for the probability of each pixel, in percent (uint8), on the image's grid."""
+    return Image(
+        np.zeros(_grid_shape(image), np.uint8),
+        contrast_limits=(0, 100),
+        colormap="magma",
+        blending="additive",
+        opacity=0.6,
+        **_placed(image, "probability"),
+    )
 
 
 def _colormap(colours: dict[int, str]) -> DirectLabelColormap:

@@ -106,9 +106,12 @@ def plan_new_label(labels: Any, records: ObjectRecords, old: int, new: int) -> O
     return ObjectEdit(f"relabel object {old} as {new}", edits, records.relabelled(old, new))
 
 
-def plan_record(records: ObjectRecords, record: ObjectRecord, text: str) -> ObjectEdit:
-    """Change what is noted about an object; no pixel is touched."""
-    return ObjectEdit(text, (), records.having(record))
+def plan_records(records: ObjectRecords, changed: Sequence[ObjectRecord], verb: str) -> ObjectEdit:
+    """Change what is noted about objects; no pixel is touched."""
+    after = records
+    for record in changed:
+        after = after.having(record)
+    return ObjectEdit(f"{verb} object {_listed([record.label for record in changed])}", (), after)
 
 
 def has_label(labels: Any, label: int) -> bool:

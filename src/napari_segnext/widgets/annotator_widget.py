@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image, Labels, Points, Shapes
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMessageBox,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -28,10 +29,14 @@ from napari_segnext.annotator import TOOLS, Annotator, AnnotatorError, key_label
 from napari_segnext.annotator.answers import will_zoom
 from napari_segnext.annotator.bindings import BINDINGS
 from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is_on_grid, role_of, was_made_for
+from napari_segnext.annotator.preferences import Preferences, apply_preferences
 from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.errors import ImageError
 from napari_segnext.widgets.layer_choice import LayerChoice
+from napari_segnext.widgets.mask_panel import MaskPanel
 from napari_segnext.widgets.messages import is_passing, words_for
+from napari_segnext.widgets.object_table import ObjectTable
+from napari_segnext.widgets.resume_bar import ResumeBar
 from napari_segnext.widgets.worker import QtExecutor
 
 if TYPE_CHECKING:
@@ -62,6 +67,9 @@ _ZOOM_TEXT = (
     "That makes small objects on large images possible.\n"
     "You can switch at any time: the mask is computed anew; prompts and accepted objects stay.\n"
 )
+HIGHLIGHT_MS = 700
+"""How long the preview shows what changed in the mask."""
+
 _NEW_LAYER = "new layer"
 _MODEL_FILES = "SegNext weights (*.safetensors *.pth *.pt)"
 _TOOL_COLOUR = "#d0d4da"
@@ -90,11 +98,16 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._loading_key: tuple[str, str] | None = None
         self._busy = ""
         self._told = "Press Start to annotate."
+        self._preferences = _preferences()
         self._is_docked = False
         self._is_shut_down = False
         self._build()
         self._connect_viewer()
         self._update_controls()
+        self._settle_timer = QTimer(self)
+        self._settle_timer.setSingleShot(True)
+        self._settle_timer.setInterval(HIGHLIGHT_MS)
+        self._settle_timer.timeout.connect(self._settle)
         self.destroyed.connect(self._executor.close)
 
     @property
@@ -185,12 +198,16 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
             self._show_error(error)
             return
         self._annotator = annotator
+        annotator.ask_overlap = self._ask_overlap
         self._connect_annotator(annotator)
+        self._mask_panel.show_annotator(annotator)
+        self._objects_table.show_annotator(annotator)
         self._tell("Click on the object; Shift+click on what does not belong to it.")
         annotator.use_tool("click")
         annotator.prepare()
         if annotator.notice:
             self._tell(annotator.notice)
+        self._resume_bar.watch(annotator)
         self._show_busy(annotator.busy_text)
 
     def _connect_annotator(self, annotator: Annotator) -> None:
@@ -208,6 +225,9 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _on_closed(self, reason: str) -> None:
         annotator, self._annotator = self._annotator, None
+        self._resume_bar.leave()
+        self._mask_panel.show_annotator(None)
+        self._objects_table.show_annotator(None)
         if annotator is not None:
             for layer in annotator.layers.prompts:
                 layer.events.mode.disconnect(self._update_controls)
@@ -220,6 +240,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _on_mask_changed(self) -> None:
         annotator = self._annotator
+        self._settle_timer.start()
         if annotator is not None and annotator.mask is not None and not annotator.notice:
             n_prompts, n_pixels = len(annotator.prompts), int(annotator.mask.sum())
             plural = "" if n_prompts == 1 else "s"
@@ -235,6 +256,27 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _on_accepted(self, label: int) -> None:
         self._tell(f"Object {label} accepted. Click on the next one.")
+
+    def _settle(self) -> None:
+        if self._annotator is not None:
+            self._annotator.settle_preview()
+
+    def _ask_overlap(self, labels: tuple[int, ...]) -> Literal["keep", "overwrite", "cancel"]:
+        """Whether the mask may take pixels of other objects: "keep", "overwrite" or "cancel"."""
+        box = QMessageBox(self)
+        box.setWindowTitle("Overlap")
+        names = ", ".join(str(label) for label in labels[:10]) + (" …" if len(labels) > 10 else "")
+        box.setText(f"The mask reaches into object {names}. To whom do these pixels belong?")
+        keep = box.addButton("To the old ones", QMessageBox.ButtonRole.AcceptRole)
+        overwrite = box.addButton("To the new one", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.exec()
+        if box.clickedButton() is keep:
+            return "keep"
+        return "overwrite" if box.clickedButton() is overwrite else "cancel"
+
+    def _on_unsaved(self, error: Exception) -> None:
+        self._warn(f"{words_for(error)} What you have done is still here; saving is tried again.")
 
     def _on_image_picked(self) -> None:
         for choice in (self._points, self._shapes, self._scribbles, self._output):
@@ -255,6 +297,10 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         column.addLayout(self._build_pickers())
         column.addWidget(self._build_layer_section())
         column.addWidget(self._build_start())
+        self._resume_bar = ResumeBar(self._preferences, self._executor, self)
+        self._resume_bar.told.connect(self._tell)
+        self._resume_bar.failed.connect(self._on_unsaved)
+        column.addWidget(self._resume_bar)
         column.addWidget(_line())
         column.addLayout(self._build_tools())
         column.addLayout(self._build_signs())
@@ -262,16 +308,29 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         column.addLayout(self._build_actions())
         column.addLayout(self._build_progress())
         column.addWidget(self._build_status())
+        column.addWidget(_line())
+        self._mask_panel = MaskPanel(self._viewer, self._do, self)
+        self._mask_panel.overlap.setCurrentText(self._preferences.overlap)
+        column.addWidget(
+            _folding("Mask", "Threshold, clean-up, overlap, views, masks to start from.", self._mask_panel)
+        )
+        self._objects_table = ObjectTable(self._executor, self._do, self)
+        column.addWidget(
+            _folding(
+                "List of objects", "Rename, reopen, merge, lock, delete, measure.", self._objects_table, is_open=True
+            )
+        )
         column.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(content)
+        bar = area.verticalScrollBar().sizeHint().width()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
-        self.setMinimumWidth(280)
+        self.setMinimumWidth(max(280, content.minimumSizeHint().width() + bar))
 
     def _build_pickers(self) -> QFormLayout:
         self._image = LayerChoice(
@@ -288,6 +347,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
             self._device.addItem(name)
             self._device.setItemData(row, text, Qt.ItemDataRole.ToolTipRole)
         self._device.setToolTip("Where the model computes: auto takes the fastest device that is there.")
+        self._device.setCurrentText(self._preferences.device)
         form.addRow("Device", self._device)
         form.addRow("Zoom", self._build_zoom())
         return form
@@ -315,8 +375,13 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         row = QWidget()
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
+        self._manage = QToolButton()
+        self._manage.setText("⚙")
+        self._manage.setToolTip("Download, import and delete models; their licences and sizes.")
+        self._manage.clicked.connect(self._manage_models)
         layout.addWidget(self._models, 1)
         layout.addWidget(self._browse)
+        layout.addWidget(self._manage)
         return row
 
     def _build_layer_section(self) -> QWidget:
@@ -436,17 +501,27 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     # models
 
-    def _fill_models(self) -> None:
+    def _fill_models(self, wanted: str = "") -> None:
+        """Offer all models that there are, and pick one; without a wish, the preferred one."""
         from napari_segnext.weights import DEFAULT_MODEL, list_models
 
+        self._models.clear()
         for row, info in enumerate(list_models()):
             self._models.addItem(info.name if info.is_ready else f"{info.name} (not downloaded)", info.name)
             about = f"{info.description}. Licence: {info.licence or 'unknown'}."
             self._models.setItemData(row, about, Qt.ItemDataRole.ToolTipRole)
-        self._models.setCurrentIndex(max(0, self._models.findData(DEFAULT_MODEL)))
+        places = [self._models.findData(name) for name in (wanted, self._preferences.default_model, DEFAULT_MODEL)]
+        self._models.setCurrentIndex(next((place for place in places if place >= 0), 0))
 
     def _model_name(self) -> str:
         return str(self._models.currentData())
+
+    def _manage_models(self) -> None:
+        from napari_segnext.widgets.models_dialog import ModelsDialog
+
+        dialog = ModelsDialog(self)
+        dialog.models_changed.connect(lambda *_: self._fill_models(self._model_name()))
+        dialog.show()
 
     def _browse_model(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Weights file", "", _MODEL_FILES)
@@ -505,6 +580,13 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         if self._annotator is not None:
             self._annotator.act(action)
 
+    def _do(self, action: Callable[[], object]) -> None:
+        """Do something to the annotation; what cannot be done is told."""
+        try:
+            action()
+        except (ValueError, OSError) as error:
+            self._show_error(error)
+
     def _use_tool(self, name: str) -> None:
         if self._annotator is not None:
             self._annotator.use_tool(name)
@@ -542,6 +624,10 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._reset_button.setEnabled(annotator is not None and len(annotator.prompts) > 0)
         self._undo_button.setEnabled(annotator is not None and annotator.can_undo)
         self._redo_button.setEnabled(annotator is not None and annotator.can_redo)
+        what = annotator.undo_text if annotator is not None else ""
+        self._undo_button.setToolTip(f"Take back: {what or 'nothing yet'}. Key: {key_label('undo')}")
+        what = annotator.redo_text if annotator is not None else ""
+        self._redo_button.setToolTip(f"Repeat: {what or 'nothing'}. Key: {key_label('redo')}")
 
     def _show_busy(self, text: str) -> None:
         is_busy = bool(text)
@@ -584,6 +670,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
     def _on_layers(self, _: Any = None) -> None:
         for choice in (self._image, self._points, self._shapes, self._scribbles, self._output):
             choice.refresh()
+        self._mask_panel.refresh_layers()
         self._update_controls()
 
     def _fits_scribbles(self, layer: Any) -> bool:
@@ -610,6 +697,13 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         super().closeEvent(event)
 
 
+def _preferences() -> Preferences:
+    try:
+        return apply_preferences()
+    except (OSError, ValueError):
+        return Preferences()
+
+
 def _load_by_name(name: str, device: str) -> InteractiveModel:
     from napari_segnext.weights import load_model
 
@@ -630,7 +724,7 @@ def _line() -> QFrame:
     return line
 
 
-def _folding(title: str, tooltip: str, body: QWidget) -> QWidget:
+def _folding(title: str, tooltip: str, body: QWidget, *, is_open: bool = False) -> QWidget:
     """A title that shows and hides its body."""
     header = QToolButton()
     header.setText(title)
@@ -645,6 +739,8 @@ def _folding(title: str, tooltip: str, body: QWidget) -> QWidget:
         body.setVisible(is_open)
 
     header.toggled.connect(unfold)
+    body.setVisible(is_open)
+    header.setChecked(is_open)
     section = QWidget()
     layout = QVBoxLayout(section)
     layout.setContentsMargins(0, 0, 0, 0)
