@@ -326,11 +326,13 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(content)
-        bar = area.verticalScrollBar().sizeHint().width()
+        widest = max(content.minimumSizeHint().width(), self._mask_panel.minimumSizeHint().width() + 12)
+        # the theme of napari makes buttons a little wider than they are now
+        widest += area.verticalScrollBar().sizeHint().width() + 28
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
-        self.setMinimumWidth(max(280, content.minimumSizeHint().width() + bar))
+        self.setMinimumWidth(max(280, widest))
 
     def _build_pickers(self) -> QFormLayout:
         self._image = LayerChoice(

@@ -37,12 +37,12 @@ OVERLAPS = {
 }
 _SIZES = {
     "min_component": (
-        "Drop specks below",
+        "Specks",
         "Parts of a smaller area are dropped, but not those you clicked on.",
     ),
     "smoothing": ("Smooth", "Bumps and bays of the outline below this radius are levelled."),
-    "opening": ("Cut off thin parts", "What is thinner than twice this radius is cut off (opening)."),
-    "closing": ("Close narrow gaps", "Gaps that are narrower than twice this radius are closed (closing)."),
+    "opening": ("Opening", "What is thinner than twice this radius is cut off (opening)."),
+    "closing": ("Closing", "Gaps that are narrower than twice this radius are closed (closing)."),
 }
 _MASK_FILES = "Images (*.png *.tif *.tiff)"
 
@@ -88,7 +88,7 @@ class MaskPanel(QWidget):  # type: ignore[misc]
 
     def _build(self) -> None:
         form = QFormLayout(self)
-        form.setContentsMargins(12, 0, 0, 0)
+        form.setContentsMargins(4, 0, 0, 0)
         form.setSpacing(4)
         form.addRow("Threshold", self._build_threshold())
         self.fills_holes = QCheckBox("fill holes")
@@ -153,6 +153,7 @@ class MaskPanel(QWidget):  # type: ignore[misc]
         self.load_mask = QPushButton("File…")
         self.load_mask.setToolTip("Give a mask from an image file: whatever is not 0.")
         self.load_mask.clicked.connect(self._on_load_mask)
+        self.mask_layer.setMinimumContentsLength(4)
         return _row(self.mask_layer, self.take_mask, self.load_mask)
 
     # what the user does

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qtpy.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QAbstractItemView,
     QFileDialog,
     QGridLayout,
@@ -185,6 +186,9 @@ class ObjectTable(QWidget):  # type: ignore[misc]
             QAbstractItemView.EditTrigger.EditKeyPressed | QAbstractItemView.EditTrigger.SelectedClicked
         )
         self.view.verticalHeader().hide()
+        corner = self.view.findChild(QAbstractButton)
+        if corner is not None:
+            corner.setToolTip("Select all objects.")
         self.view.setToolTip(
             "The objects. Click: show it. Double click: take it up again. Click once more, or F2, on label, name or "
             "class: type another."
