@@ -28,7 +28,8 @@ def plane(index: int) -> ShownSlice:
 
 @pytest.fixture
 def answerer(fake_model):
-    return Answerer(fake_model, np.random.default_rng(2).integers(0, 255, (20, 32, 32), dtype=np.uint8))
+    array = np.random.default_rng(2).integers(0, 255, (20, 32, 32), dtype=np.uint8)
+    return Answerer(fake_model, lambda shown: array[shown.selector])
 
 
 @pytest.fixture
@@ -61,13 +62,15 @@ class TestAnswerer:
         ids=["without zoom", "with zoom"],
     )
     def test_too_large_a_plane_is_refused_by_its_shape_before_a_pixel_is_read(self, zoom, limit, words, fake_model):
-        unreadable = object()
-        answerer = Answerer(fake_model, unreadable, zoom=zoom)
+        def read(shown):
+            raise TypeError("read")
+
+        answerer = Answerer(fake_model, read, zoom=zoom)
         large = ShownSlice(axes=(0, 1), index=(), shape=(limit // 1000, 1001))
         with pytest.raises(ImageError, match=words):
             answerer.answer(Request(1, large, (A,)), is_wanted=lambda: True)
         just_right = ShownSlice(axes=(0, 1), index=(), shape=(limit // 1000, 1000))
-        with pytest.raises(TypeError, match="subscriptable"):
+        with pytest.raises(TypeError, match="read"):
             answerer.answer(Request(1, just_right, (A,)), is_wanted=lambda: True)
 
     def test_a_plane_that_is_too_large_only_without_zoom_is_told_to_be_zoomed(self):
@@ -109,7 +112,7 @@ class TestAnswerer:
         ask(answerer, A)
         ask(answerer, B, C)
         long_way = ask(answerer, A, C, B).mask
-        short_way = ask(Answerer(fake_model, answerer._array), A, C, B).mask
+        short_way = ask(Answerer(fake_model, answerer._read), A, C, B).mask
         np.testing.assert_array_equal(long_way, short_way)
 
     def test_without_prompts_the_slice_is_only_encoded(self, answerer, fake_model):

@@ -78,11 +78,22 @@ def test_limits_that_are_none_are_refused(limits):
         (np.zeros((4, 4, 9)), "1 to 4 channels"),
         (np.array([["a"]]), "dtype"),
         (np.zeros((4, 4), complex), "dtype complex128"),
-        (np.array([[1.0, np.nan]]), "1 values that are not finite"),
-        (np.array([[np.inf, -np.inf]]), "2 values"),
+        (np.array([[np.nan, np.inf, -np.inf]]), "no finite pixel"),
     ],
-    ids=["channels first", "4D", "1D", "no rows", "nine channels", "text", "complex", "NaN", "infinite"],
+    ids=["channels first", "4D", "1D", "no rows", "nine channels", "text", "complex", "not finite"],
 )
 def test_images_that_cannot_be_segmented_are_refused_in_words(image, words):
     with pytest.raises(ImageError, match=words):
         image_to_rgb(image)
+
+
+def test_pixels_that_are_not_finite_are_as_dark_as_the_darkest():
+    image = np.random.default_rng(0).random((20, 20)) + 5
+    masked = image.copy()
+    masked[:5] = np.nan
+    masked[5, 5] = np.inf
+    rgb = image_to_rgb(masked)
+    assert (rgb[:5] == 0).all() and (rgb[5, 5] == 0).all()
+    np.testing.assert_allclose(
+        rgb[6:], image_to_rgb(np.where(np.isfinite(masked), masked, image[6:].min()))[6:], atol=0.02
+    )

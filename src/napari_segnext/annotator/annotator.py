@@ -54,6 +54,7 @@ from napari_segnext.annotator.layers import (
 )
 from napari_segnext.annotator.layers_from_prompts import show_prompts
 from napari_segnext.annotator.locks import restore_locked
+from napari_segnext.annotator.model_input import ModelInput
 from napari_segnext.annotator.object_edits import (
     ObjectEdit,
     first_place_of,
@@ -83,6 +84,9 @@ if TYPE_CHECKING:
     from napari_segnext.prompts import Prompts
     from napari_segnext.session import Prediction
     from napari_segnext.session.cleanup import Cleanup
+
+MAX_AHEAD_S = 0.5
+"""Slices that take longer to encode are not encoded ahead: a click would have to wait for them."""
 
 _SELECT_MODES = ("select", "direct")
 
@@ -174,6 +178,7 @@ class Annotator:
         self._layers = prepare_layers(
             viewer, image_layer, points=points, shapes=shapes, scribbles=scribbles, output=output
         )
+        self._input = ModelInput.of(image_layer)
         self._views = AnswerViews(viewer, self._layers)
         self._asker = Asker(self._executor, self._new_answerer())
         self._slices: dict[ShownSlice, SliceState] = {}
@@ -236,6 +241,30 @@ class Annotator:
         if is_zoomed != was_zoomed and not self._is_closed:
             self._begin_anew()
             self.history_changed.emit()
+            if not self.prompts:
+                self.prepare()
+
+    @property
+    def model_input(self) -> ModelInput:
+        """The channels that the model sees: the image as it is, unless others were chosen.
+
+        When it is changed, the mask is computed anew from the same prompts; accepted objects stay as they are.
+
+        Raises
+        ------
+        LayerMismatchError
+            If the channels do not lie on the image's grid, or cannot be put together; nothing is changed then.
+        """
+        return self._input
+
+    @model_input.setter
+    def model_input(self, model_input: ModelInput) -> None:
+        if model_input == self._input:
+            return
+        model_input.require_fitting(self._layers.image)
+        self._input = model_input
+        if not self._is_closed:
+            self._begin_anew()
             if not self.prompts:
                 self.prepare()
 
@@ -727,6 +756,20 @@ class Annotator:
         if frame is not None:
             self._asker.prepare(frame.shown)
 
+    def prepare_neighbours(self) -> None:
+        """Encode the slices beside the one that is shown, if there is nothing else to do and it does not take long."""
+        frame = self._frame_or_none()
+        if frame is None or not frame.shown.index or self._asker.encode_seconds > MAX_AHEAD_S:
+            return
+        *outer, place = frame.shown.index
+        n_slices = self._layers.output.data.shape[frame.shown.other_axes[-1]]
+        for neighbour in (place + 1, place - 1):
+            if 0 <= neighbour < n_slices:
+                shown = replace(frame.shown, index=(*outer, neighbour))
+                if not self._asker.knows(shown):
+                    self._asker.prepare(shown)
+                    return
+
     def compute(self) -> None:
         """Ask for the mask again, after `stop` or an error."""
         self._asker.forgive()
@@ -777,7 +820,7 @@ class Annotator:
         self._on_drawn()
 
     def _new_answerer(self) -> Answerer:
-        return Answerer(self._model, finest_level(self._layers.image), zoom=self._zoom)
+        return Answerer(self._model, self._input.read, zoom=self._zoom)
 
     def _reading(self, frame: SliceFrame) -> LayersReading:
         return read_layers(self._layers, frame, self._strokes)

@@ -6,17 +6,17 @@ dropped at any time and made again. torch is loaded with the first answer, not w
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_segnext.annotator.coordinates import image_plane
 from napari_segnext.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_segnext._types import Mask
+    from napari_segnext._types import Image, Mask
     from napari_segnext.annotator.coordinates import ShownSlice
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Prompt
@@ -117,15 +117,23 @@ class Answerer:
     ----------
     model
         Any `InteractiveModel`.
-    array
-        The image's array, without multiscale levels; lazy arrays are computed slice by slice.
+    read
+        Gives the pixels of a slice, `(rows, columns[, C])`; called in the worker.
     zoom
         As of `Session`: True, False, or None as the model prefers.
+
+    Attributes
+    ----------
+    encode_seconds
+        How long the last slice that was new took to be read and encoded.
     """
 
-    def __init__(self, model: InteractiveModel, array: Any, *, zoom: bool | None = None) -> None:
+    def __init__(
+        self, model: InteractiveModel, read: Callable[[ShownSlice], Image], *, zoom: bool | None = None
+    ) -> None:
         self._model = model
-        self._array = array
+        self._read = read
+        self.encode_seconds = 0.0
         self._zoom = zoom
         self._sessions: OrderedDict[ShownSlice, Session] = OrderedDict()
 
@@ -165,7 +173,9 @@ class Answerer:
         session = self._sessions.get(shown)
         if session is None:
             require_readable(shown, is_zoomed=will_zoom(self._model, self._zoom))
-            session = Session(self._model, image_plane(self._array, shown), zoom=self._zoom)
+            start = time.perf_counter()
+            session = Session(self._model, self._read(shown), zoom=self._zoom)
+            self.encode_seconds = time.perf_counter() - start
             self._sessions[shown] = session
         self._sessions.move_to_end(shown)
         while len(self._sessions) > 1 and self._keeps_too_much():

@@ -65,6 +65,15 @@ class Asker:
         return "Computing the mask…"
 
     @property
+    def encode_seconds(self) -> float:
+        """How long the last slice that was new took to be encoded."""
+        return self._answerer.encode_seconds
+
+    def knows(self, shown: ShownSlice) -> bool:
+        """Whether a slice is encoded."""
+        return self._answerer.knows(shown)
+
+    @property
     def newest(self) -> Request | None:
         """The question whose answer is wanted; None if there is none."""
         for request in (self._waiting, self._running):

@@ -138,7 +138,12 @@ def was_made_for(layer: Any, image: Any, role: str) -> bool:
 
 def is_on_grid(labels: Any, image: Any) -> bool:
     """Whether a labels layer has the shape and the place of an image, pixel by pixel."""
-    if labels.multiscale or labels.data.shape != _grid_shape(image):
+    return not labels.multiscale and has_grid_of(labels, image)
+
+
+def has_grid_of(labels: Any, image: Any) -> bool:
+    """Whether a layer of pixels has the shape and the place of an image at its finest level."""
+    if labels.ndim != image.ndim or _grid_shape(labels) != _grid_shape(image):
         return False
     nowhere = View((0.0,) * image.ndim, (0, 1))
     one, other = LayerMap.of(labels, nowhere), LayerMap.of(image, nowhere)

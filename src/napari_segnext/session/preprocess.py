@@ -27,7 +27,8 @@ def image_to_rgb(image: Image, contrast_limits: ContrastLimits | None = None) ->
     """Bring an image to three channels in [0, 1].
 
     uint8 is taken as it is; other dtypes are stretched between the contrast limits, or between the 0.1st and 99.9th
-    percentile of each channel (of all channels of an RGB image together).
+    percentile of each channel (of all channels of an RGB image together). Pixels that are not finite, such as NaN
+    outside a mask, are taken to be as dark as the darkest one.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def image_to_rgb(image: Image, contrast_limits: ContrastLimits | None = None) ->
     Raises
     ------
     ImageError
-        If the shape is wrong, there is no pixel, the dtype is not numeric, or a pixel is not finite.
+        If the shape is wrong, there is no pixel, the dtype is not numeric, or no pixel is finite.
     ValueError
         If the contrast limits are not finite, not rising, or not as many as channels.
     """
@@ -102,13 +103,17 @@ def _checked(image: Image) -> NDArray[Any]:
         raise ImageError(f"image has shape {array.shape} and no pixel; {wanted}.")
     if array.dtype.kind not in "buif":
         raise ImageError(f"image has dtype {array.dtype}; expected an integer, floating or bool dtype.")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        n_bad = int(array.size - np.isfinite(array).sum())
-        raise ImageError(
-            f"image has {n_bad} values that are not finite (NaN or infinite); expected finite pixels. "
-            "Replace them, for example with numpy.nan_to_num(image)."
-        )
-    return array
+    return _finite(array) if array.dtype.kind == "f" else array
+
+
+def _finite(array: NDArray[Any]) -> NDArray[Any]:
+    """The array with the darkest finite value wherever it is not finite."""
+    is_finite = np.isfinite(array)
+    if is_finite.all():
+        return array
+    if not is_finite.any():
+        raise ImageError("image has no finite pixel (all are NaN or infinite); expected some. Pick another slice.")
+    return np.where(is_finite, array, array[is_finite].min())
 
 
 def _has_channels_first(array: NDArray[Any]) -> bool:

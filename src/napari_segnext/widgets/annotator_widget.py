@@ -32,6 +32,8 @@ from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is
 from napari_segnext.annotator.preferences import Preferences, apply_preferences
 from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.errors import ImageError
+from napari_segnext.widgets.channel_panel import ChannelPanel
+from napari_segnext.widgets.cheat_sheet import CheatSheet
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.mask_panel import MaskPanel
 from napari_segnext.widgets.messages import is_passing, words_for
@@ -70,6 +72,9 @@ _ZOOM_TEXT = (
 HIGHLIGHT_MS = 700
 """How long the preview shows what changed in the mask."""
 
+AHEAD_AFTER_MS = 400
+"""Rest after the last answer before neighbouring slices are encoded."""
+
 _NEW_LAYER = "new layer"
 _MODEL_FILES = "SegNext weights (*.safetensors *.pth *.pt)"
 _TOOL_COLOUR = "#d0d4da"
@@ -104,6 +109,10 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._build()
         self._connect_viewer()
         self._update_controls()
+        self._ahead_timer = QTimer(self)
+        self._ahead_timer.setSingleShot(True)
+        self._ahead_timer.setInterval(AHEAD_AFTER_MS)
+        self._ahead_timer.timeout.connect(self._encode_ahead)
         self._settle_timer = QTimer(self)
         self._settle_timer.setSingleShot(True)
         self._settle_timer.setInterval(HIGHLIGHT_MS)
@@ -149,6 +158,10 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         """End the annotation; prompts and accepted objects stay in their layers."""
         if self._annotator is not None:
             self._annotator.close()
+
+    def show_keys(self) -> None:
+        """Open a window with all keys."""
+        CheatSheet(self).show()
 
     def shut_down(self) -> None:
         """Leave the viewer as if the widget had not been: end the annotation, forget callbacks, hear no thread."""
@@ -200,6 +213,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._annotator = annotator
         annotator.ask_overlap = self._ask_overlap
         self._connect_annotator(annotator)
+        self._channel_panel.show_annotator(annotator)
         self._mask_panel.show_annotator(annotator)
         self._objects_table.show_annotator(annotator)
         self._tell("Click on the object; Shift+click on what does not belong to it.")
@@ -226,6 +240,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
     def _on_closed(self, reason: str) -> None:
         annotator, self._annotator = self._annotator, None
         self._resume_bar.leave()
+        self._channel_panel.show_annotator(None)
         self._mask_panel.show_annotator(None)
         self._objects_table.show_annotator(None)
         if annotator is not None:
@@ -256,6 +271,11 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _on_accepted(self, label: int) -> None:
         self._tell(f"Object {label} accepted. Click on the next one.")
+
+    def _encode_ahead(self) -> None:
+        """Nothing is going on: the slices beside the shown one are encoded, so that going there costs nothing."""
+        if self._annotator is not None and not self._annotator.is_busy:
+            self._annotator.prepare_neighbours()
 
     def _settle(self) -> None:
         if self._annotator is not None:
@@ -309,6 +329,8 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         column.addLayout(self._build_progress())
         column.addWidget(self._build_status())
         column.addWidget(_line())
+        self._channel_panel = ChannelPanel(self._viewer, self._do, self)
+        column.addWidget(_folding("Channels", "Which channels the model sees.", self._channel_panel))
         self._mask_panel = MaskPanel(self._viewer, self._do, self)
         self._mask_panel.overlap.setCurrentText(self._preferences.overlap)
         column.addWidget(
@@ -490,6 +512,11 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         row = QHBoxLayout()
         row.addWidget(self._bar, 1)
         row.addWidget(self._stop_button)
+        self._help_button = QToolButton()
+        self._help_button.setText("?")
+        self._help_button.setToolTip("All keys on one page.")
+        self._help_button.clicked.connect(self.show_keys)
+        row.addWidget(self._help_button)
         return row
 
     def _build_status(self) -> QLabel:
@@ -633,6 +660,8 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _show_busy(self, text: str) -> None:
         is_busy = bool(text)
+        if not is_busy and self._annotator is not None and not self._annotator.has_given_up:
+            self._ahead_timer.start()
         self._bar.setRange(0, 0 if is_busy else 1)
         can_compute = not is_busy and self._annotator is not None and self._annotator.has_given_up
         self._stop_button.setText("Compute" if can_compute else "Stop")
@@ -672,6 +701,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
     def _on_layers(self, _: Any = None) -> None:
         for choice in (self._image, self._points, self._shapes, self._scribbles, self._output):
             choice.refresh()
+        self._channel_panel.refresh_layers()
         self._mask_panel.refresh_layers()
         self._update_controls()
 

@@ -1,0 +1,137 @@
+"""Which pixels the model sees: the image as it is, or one to three channels of it and of other images.
+
+Channels are stretched here, each between its own limits, so that the model sees them as the user does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_segnext.annotator.coordinates import finest_level, image_plane
+from napari_segnext.annotator.errors import LayerMismatchError
+from napari_segnext.annotator.layers import has_grid_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_segnext._types import Image
+    from napari_segnext.annotator.coordinates import ShownSlice
+
+MAX_CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of what the model sees.
+
+    Attributes
+    ----------
+    layer
+        A grey image layer on the grid of the annotated one.
+    axis, index
+        An axis of its array along which channels lie, and which one of them is taken; None for the plane that is shown.
+    contrast_limits
+        Values that become black and white; None for the 0.1st and 99.9th percentile of the plane (uint8 as it is).
+    gamma
+        Exponent of the brightness between black and white.
+    """
+
+    layer: Any
+    axis: int | None = None
+    index: int = 0
+    contrast_limits: tuple[float, float] | None = None
+    gamma: float = 1.0
+
+    @classmethod
+    def as_shown(cls, layer: Any, *, axis: int | None = None, index: int = 0) -> Channel:
+        """The channel with the contrast limits and gamma that its layer has now."""
+        low, high = layer.contrast_limits
+        return cls(layer, axis, index, (float(low), float(high)), float(layer.gamma))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the layer's plane is taken as it is."""
+        return self.axis is None and self.contrast_limits is None and self.gamma == 1
+
+    def plane(self, shown: ShownSlice) -> NDArray[np.uint8]:
+        """`(rows, columns)` uint8: the plane, stretched."""
+        from napari_segnext.session import image_to_rgb
+
+        places = list(shown.selector)
+        if self.axis is not None and self.axis not in shown.axes:
+            places[self.axis] = self.index
+        pixels = np.asarray(finest_level(self.layer)[tuple(places)])
+        bright = image_to_rgb(pixels, self.contrast_limits)[..., 0]
+        return np.round(255 * bright**self.gamma).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One to three channels; the second and third become green and blue.
+
+    Attributes
+    ----------
+    channels
+        In order.
+    """
+
+    channels: tuple[Channel, ...]
+
+    @classmethod
+    def of(cls, layer: Any) -> ModelInput:
+        """An image layer as it is, RGB or grey."""
+        return cls((Channel(layer),))
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """The layers that are read."""
+        return tuple(channel.layer for channel in self.channels)
+
+    def read(self, shown: ShownSlice) -> Image:
+        """The plane that the model sees, `(rows, columns)` or `(rows, columns, 3)`. Lazy arrays are computed here."""
+        first = self.channels[0]
+        if len(self.channels) == 1:
+            return image_plane(finest_level(first.layer), shown) if first.is_plain else first.plane(shown)
+        planes = [channel.plane(shown) for channel in self.channels]
+        while len(planes) < MAX_CHANNELS:
+            planes.append(np.zeros_like(planes[0]))
+        return np.stack(planes, axis=-1)
+
+    def require_fitting(self, image: Any) -> None:
+        """Refuse channels that cannot be read together.
+
+        Parameters
+        ----------
+        image
+            The annotated image layer.
+
+        Raises
+        ------
+        LayerMismatchError
+            If there are none or more than three channels, one of them lies on another grid, is one of several and RGB,
+            or has no such axis.
+        """
+        if not 1 <= len(self.channels) <= MAX_CHANNELS:
+            raise LayerMismatchError(f"the model got {len(self.channels)} channels; expected 1 to {MAX_CHANNELS}.")
+        for channel in self.channels:
+            layer = channel.layer
+            if not has_grid_of(layer, image):
+                raise LayerMismatchError(
+                    f"image layer '{layer.name}' has shape {tuple(layer.data.shape)}; expected the grid, scale and "
+                    f"position of '{image.name}'. Pick another channel."
+                )
+            if layer.rgb and (len(self.channels) > 1 or not channel.is_plain):
+                raise LayerMismatchError(
+                    f"image layer '{layer.name}' is RGB, which fills all three channels; expected grey images. Take it "
+                    "alone and as it is, or split it (right click on the layer, 'Split RGB')."
+                )
+            if channel.axis is not None and not (
+                0 <= channel.axis < layer.ndim and 0 <= channel.index < finest_level(layer).shape[channel.axis]
+            ):
+                raise LayerMismatchError(
+                    f"image layer '{layer.name}' has no channel {channel.index} along axis {channel.axis}; its shape "
+                    f"is {tuple(finest_level(layer).shape)}. Pick another channel."
+                )
