@@ -26,7 +26,7 @@ def main(viewer: Any = None) -> Annotator:
     image = viewer.add_image(data.coins()[:160, :200], name="coins")
     annotator = Annotator(viewer, image, load_model("segnext-tiny"), zoom=False)
 
-    # the same for this image in every session; the widget saves below autosave_folder() in the place of Path("autosave")
+    # the same in every session for this image; the widget saves below autosave_folder() instead of Path("autosave")
     folder = folder_for(image, Path("autosave"))
     autosave = Autosave(annotator, folder, ImmediateExecutor())
     annotator.layers.points.add([54, 44])
