@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -70,3 +71,30 @@ def test_config_survives_json(config):
 def test_config_from_nonsense_is_refused(change):
     with pytest.raises(ConfigError, match="not a SegNext configuration"):
         SegNextConfig.from_dict({**SegNextConfig().to_dict(), **change})
+
+
+@pytest.fixture(scope="module")
+def mirrored(model):
+    one = SegNext(replace(CONFIG, sees_mirrored=True)).eval()
+    one.load_state_dict(model.state_dict())
+    return one
+
+
+def test_answers_of_a_model_that_sees_the_mirror_image_are_mirrored_with_it(mirrored):
+    image, mask = torch.rand(3, 64, 64), torch.rand(2, 64, 64)
+    clicks = torch.tensor([[[10.0, 20.0, 1.0]], [[40.0, 5.0, -1.0]]])
+    flipped = clicks * torch.tensor([1.0, -1.0, 1.0]) + torch.tensor([0.0, 63.0, 0.0])
+    with torch.inference_mode():
+        logits = mirrored.predict_logits(mirrored.encode_image(image), clicks, mask)
+        other = mirrored.predict_logits(mirrored.encode_image(image.flip(-1)), flipped, mask.flip(-1))
+    torch.testing.assert_close(logits, other.flip(-1), atol=1e-5, rtol=1e-4)
+
+
+def test_it_is_the_mean_of_both(model, mirrored):
+    image, mask, click = torch.rand(3, 64, 64), torch.zeros(1, 64, 64), torch.tensor([[[10.0, 20.0, 1.0]]])
+    with torch.inference_mode():
+        logits = mirrored.predict_logits(mirrored.encode_image(image), click, mask)
+        seen = model.predict_logits(model.encode_image(image), click, mask)
+        flipped = torch.tensor([[[10.0, 43.0, 1.0]]])
+        other = model.predict_logits(model.encode_image(image.flip(-1)), flipped, mask).flip(-1)
+    torch.testing.assert_close(logits, (seen + other) / 2, atol=1e-5, rtol=1e-4)

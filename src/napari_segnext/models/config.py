@@ -119,6 +119,8 @@ class SegNextConfig:
         shrunk is antialiased (hybrids only). False stretches to `input_shape` without antialiasing, as the original.
     prefers_zoom
         The weights were trained to answer on windows about the object, too; sessions then zoom by default.
+    sees_mirrored
+        Answers are means over the image and its mirror image, for twice the time.
     """
 
     input_shape: tuple[int, int] = (1024, 1024)
@@ -131,6 +133,7 @@ class SegNextConfig:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     keeps_aspect: bool = False
     prefers_zoom: bool = False
+    sees_mirrored: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary; `from_dict` reads it back."""

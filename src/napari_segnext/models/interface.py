@@ -38,7 +38,8 @@ class ImageEmbedding:
     Attributes
     ----------
     levels
-        Feature maps, finest first, each `(1, C, h, w)`. The published SegNext has one level.
+        Feature maps, finest first, each `(1, C, h, w)`, or `(2, C, h, w)` of a model that sees the mirror image, too.
+        The published SegNext has one level.
     image_shape
         (rows, columns) of the image that was encoded.
     """

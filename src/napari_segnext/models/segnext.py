@@ -95,17 +95,29 @@ class SegNext(nn.Module):
         resized = F.interpolate(
             normalised[None], input_shape, mode="bilinear", align_corners=False, antialias=self.config.keeps_aspect
         )
+        if self.config.sees_mirrored:
+            resized = torch.cat([resized, resized.flip(-1)])
         return ImageEmbedding(levels=self.encoder(resized), image_shape=(image.shape[-2], image.shape[-1]))
 
     def predict_logits(self, embedding: ImageEmbedding, clicks: Tensor, previous_masks: Tensor) -> Tensor:
         """Logits `(B, H, W)` at the size of the image; see `InteractiveModel.predict_logits`."""
         input_shape = self.input_shape(embedding.image_shape)
         prompt_map = self.draw_prompt_map(clicks, previous_masks, input_shape)
-        logits = self.decode(embedding.levels, prompt_map)
+        if self.config.sees_mirrored:
+            logits = self._decode_mirrored(embedding.levels, prompt_map)
+        else:
+            logits = self.decode(embedding.levels, prompt_map)
 
         # up to the model input with aligned corners, then back to the image without, as the original does
         logits = F.interpolate(logits, input_shape, mode="bilinear", align_corners=True)
         return F.interpolate(logits, embedding.image_shape, mode="bilinear", align_corners=False)[:, 0]
+
+    def _decode_mirrored(self, levels: tuple[Tensor, ...], prompt_map: Tensor) -> Tensor:
+        """The mean answer to an image and its mirror image, whose levels follow each other."""
+        n_prompts = len(prompt_map)
+        levels = tuple(level.repeat_interleave(n_prompts, dim=0) for level in levels)
+        seen, mirrored = self.decode(levels, torch.cat([prompt_map, prompt_map.flip(-1)])).split(n_prompts)
+        return (seen + mirrored.flip(-1)) / 2
 
     def normalise(self, image: Tensor) -> Tensor:
         """RGB in [0, 1] `(…, 3, H, W)` → zero mean and unit spread."""
