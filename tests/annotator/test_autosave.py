@@ -203,3 +203,25 @@ def test_work_of_another_image_is_refused(saved, viewer, fake_model):
 def test_work_is_not_put_over_other_work(saved, stack_annotator):
     with pytest.raises(AnnotatorError, match="already"):
         stack_annotator.restore(read_annotation(saved))
+
+
+def test_closing_while_a_save_is_under_way_loses_nothing(viewer, stack, fake_model, tmp_path):
+    class Later(ImmediateExecutor):
+        def __init__(self):
+            self.jobs = []
+
+        def submit(self, work, on_result, on_error):
+            self.jobs.append((work, on_result))
+
+    later = Later()
+    image = viewer.add_image(stack, name="stack")
+    annotator = Annotator(viewer, image, fake_model)
+    autosave = Autosave(annotator, tmp_path / "here", later)
+    for place in ((1, 5, 5), (1, 20, 20)):
+        viewer.dims.set_point(0, 1)
+        annotator.layers.points.add(place)
+        annotator.accept()
+    autosave.close()
+    for work, on_result in later.jobs:
+        on_result(work())
+    assert set(np.unique(read_annotation(autosave.folder).labels)) == {0, 1, 2}

@@ -296,6 +296,13 @@ class TestThresholdAndCleanup:
         assert annotator.mask.sum() == DISK
         assert fake_model.n_predicted == n_predicted
 
+    def test_what_was_taken_back_does_not_come_back_with_the_next_object(self, annotator):
+        annotator.layers.points.add((5, 5))
+        annotator.threshold = 0.8
+        annotator.undo()
+        annotator.accept()
+        assert annotator.threshold == 0.5
+
     def test_it_stays_for_the_next_object(self, annotator):
         annotator.threshold = 0.3
         accept_at(annotator, (5, 5))

@@ -225,6 +225,14 @@ class Scene:
         QApplication.processEvents()
 
 
+@pytest.fixture(autouse=True)
+def autosave_root(monkeypatch, tmp_path) -> Path:
+    """Where work is saved instead of the developer's own folder; each test begins without earlier work."""
+    root = tmp_path / "autosave"
+    monkeypatch.setattr("napari_segnext.widgets.resume_bar.autosave_folder", lambda: root)
+    return root
+
+
 @pytest.fixture
 def gated_model() -> GatedModel:
     return GatedModel()

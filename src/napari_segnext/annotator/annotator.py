@@ -889,6 +889,9 @@ class Annotator:
     def _set(self, frame: SliceFrame, state: SliceState, draft: Draft, records: ObjectRecords | None) -> None:
         """Make draft and records these, and show it."""
         state.draft = draft
+        if not draft.is_empty:
+            # the next object gets the threshold and clean-up that are in force now
+            self._settings = draft.next()
         if records is not None:
             self._records = records
         self._follow(frame, state)

@@ -6,7 +6,10 @@ The annotation of an image is kept in a folder of its own, found again by the im
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +18,10 @@ from psygnal import Signal
 
 from napari_segnext.annotator.annotation import write_annotation
 from napari_segnext.annotator.coordinates import finest_level
+from napari_segnext.weights.folder import HOME_VARIABLE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from napari_segnext.annotator.annotation import Annotation
     from napari_segnext.annotator.annotator import Annotator
     from napari_segnext.annotator.executor import Executor
 
@@ -27,7 +30,14 @@ SAMPLED_PIXELS = 65_536
 
 
 def autosave_folder() -> Path:
-    """Where annotations are kept if the preferences name no folder."""
+    """Where annotations are kept if the preferences name no folder.
+
+    `$NAPARI_SEGNEXT_HOME/autosave` where that variable is set, else `napari-segnext/autosave` in the user's data
+    folder.
+    """
+    home = os.environ.get(HOME_VARIABLE, "")
+    if home:
+        return Path(home).expanduser() / "autosave"
     return user_data_path("napari-segnext", appauthor=False) / "autosave"
 
 
@@ -74,8 +84,9 @@ class Autosave:
         self._is_writing = False
         self._is_closed = False
         self._has_new_labels = True
+        self._lock = threading.Lock()
         annotator.history_changed.connect(self._note)
-        annotator.objects_changed.connect(self._on_objects)
+        annotator.objects_changed.connect(self.save_soon)
 
     @property
     def folder(self) -> Path:
@@ -93,16 +104,18 @@ class Autosave:
             self._save()
 
     def close(self) -> None:
-        """Save what is new, and nothing more after that."""
-        self.save_if_needed()
+        """Save what is new, if need be once what is being written is written, and nothing more after that."""
+        if self._is_needed:
+            self._submit()
         self._is_closed = True
         self._annotator.history_changed.disconnect(self._note)
-        self._annotator.objects_changed.disconnect(self._on_objects)
+        self._annotator.objects_changed.disconnect(self.save_soon)
 
     def _note(self) -> None:
         self._is_needed = True
 
-    def _on_objects(self) -> None:
+    def save_soon(self) -> None:
+        """There is something new, labels perhaps: save it once what is going on has come to its end."""
         self._is_needed = self._has_new_labels = True
         # a stroke or a merge tells of many changes; one save follows them
         if not self._is_due:
@@ -118,9 +131,17 @@ class Autosave:
         if self._is_writing:
             # the next one follows when this one is done
             return
+        self._submit()
+
+    def _submit(self) -> None:
         annotation = self._annotator.snapshot(with_labels=self._has_new_labels)
         self._is_writing, self._is_needed, self._has_new_labels = True, False, False
-        self._executor.submit(lambda: write_annotation(self._folder, annotation), self._on_saved, self._on_failed)
+        self._executor.submit(lambda: self._write(annotation), self._on_saved, self._on_failed)
+
+    def _write(self, annotation: Annotation) -> None:
+        # the last save may be asked for while another one is under way
+        with self._lock:
+            write_annotation(self._folder, annotation)
 
     def _on_saved(self, _: Any) -> None:
         self._is_writing = False

@@ -45,9 +45,9 @@ class KeyBinding:
 BINDINGS = (
     KeyBinding("N", "accept", "accept the mask under the next free label and go on to the next object"),
     KeyBinding("K", "reset", "remove all prompts of this object on this slice"),
-    KeyBinding("U", "undo", "take back the last change on this slice"),
+    KeyBinding("U", "undo", "take back the last change, on whatever slice"),
     KeyBinding("Shift-U", "redo", "repeat what was taken back"),
-    KeyBinding("Control-Z", "undo", "take back the last change on this slice", is_bound_on_labels=False),
+    KeyBinding("Control-Z", "undo", "take back the last change, on whatever slice", is_bound_on_labels=False),
     KeyBinding("Control-Shift-Z", "redo", "repeat what was taken back", is_bound_on_labels=False),
     KeyBinding("Q", "flip_sign", "switch between object and background; flips selected points and lines"),
     KeyBinding("W", "use_next_tool", "go on to the next drawing tool"),

@@ -116,8 +116,8 @@ class SegNext(nn.Module):
         """The mean answer to an image and its mirror image, whose levels follow each other."""
         n_prompts = len(prompt_map)
         levels = tuple(level.repeat_interleave(n_prompts, dim=0) for level in levels)
-        seen, mirrored = self.decode(levels, torch.cat([prompt_map, prompt_map.flip(-1)])).split(n_prompts)
-        return (seen + mirrored.flip(-1)) / 2
+        answers = self.decode(levels, torch.cat([prompt_map, prompt_map.flip(-1)]))
+        return (answers[:n_prompts] + answers[n_prompts:].flip(-1)) / 2
 
     def normalise(self, image: Tensor) -> Tensor:
         """RGB in [0, 1] `(…, 3, H, W)` → zero mean and unit spread."""

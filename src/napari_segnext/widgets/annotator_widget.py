@@ -420,7 +420,8 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         )
         self._scribbles.setToolTip("Labels layer of the brush strokes: 1 = object, 2 = background.")
         self._output.setToolTip(
-            "Labels layer that accepted objects are written into. Its labels are never overwritten."
+            "Labels layer that accepted objects are written into. What becomes of objects that lie there already, "
+            "Overlap says, under Mask."
         )
         body = QWidget()
         form.setContentsMargins(12, 0, 0, 0)

@@ -115,6 +115,9 @@ class ResumeBar(QFrame):  # type: ignore[misc]
         self.setVisible(False)
         self._move_aside()
         self._keep()
+        if self._autosave is not None:
+            # what was done before the answer
+            self._autosave.save_soon()
 
     def _build(self) -> None:
         self._text = QLabel()
