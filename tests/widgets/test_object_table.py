@@ -133,3 +133,35 @@ def test_the_list_goes_with_the_annotation(table, scene, qtbot):
     assert table.model.rows == ()
     scene.start()
     qtbot.waitUntil(lambda: len(table.model.rows) == 3, timeout=TIMEOUT_MS)
+
+
+def test_objects_of_everything_mode_can_be_gone_on_with(make_scene):
+    from napari_segnext.annotator import SliceFrame
+    from napari_segnext.annotator.everything_layers import new_objects_layer
+
+    scene = make_scene()
+    image = scene.viewer.layers["cells"]
+    labels = np.zeros((80, 100), np.int32)
+    labels[5:9, 5:9] = 3
+    layer = new_objects_layer(image, SliceFrame.of(scene.viewer, image).shown, labels)
+    scene.viewer.add_layer(layer)
+    scene.widget._output.pick(layer)
+    scene.start()
+    assert scene.layers.output is layer
+    table = scene.widget._objects_table
+    scene.wait_until(lambda: [row.size for row in table.model.rows] == ["16 px"])
+
+
+def test_a_file_can_be_the_default_model(make_napari_viewer, qtbot, tmp_path, monkeypatch):
+    from napari_segnext.annotator.preferences import Preferences
+    from napari_segnext.widgets import AnnotatorWidget
+
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(b"not looked at before Start")
+    monkeypatch.setattr(
+        "napari_segnext.widgets.annotator_widget._preferences", lambda: Preferences(default_model=str(path))
+    )
+    widget = AnnotatorWidget(make_napari_viewer())
+    qtbot.addWidget(widget)
+    assert widget._models.currentText() == "mine.safetensors"
+    assert widget._model_name() == str(path)

@@ -540,6 +540,9 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
             self._models.addItem(info.name if info.is_ready else f"{info.name} (not downloaded)", info.name)
             about = f"{info.description}. Licence: {info.licence or 'unknown'}."
             self._models.setItemData(row, about, Qt.ItemDataRole.ToolTipRole)
+        preferred = Path(self._preferences.default_model).expanduser()
+        if self._models.findData(self._preferences.default_model) < 0 and preferred.is_file():
+            self._models.addItem(preferred.name, self._preferences.default_model)
         places = [self._models.findData(name) for name in (wanted, self._preferences.default_model, DEFAULT_MODEL)]
         self._models.setCurrentIndex(next((place for place in places if place >= 0), 0))
 
@@ -710,7 +713,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         return self._fits_image(layer) and role_of(layer) in ("", "scribbles")
 
     def _fits_output(self, layer: Any) -> bool:
-        return self._fits_image(layer) and role_of(layer) in ("", "objects")
+        return self._fits_image(layer) and role_of(layer) in ("", "objects", "everything")
 
     def _fits_image(self, layer: Any) -> bool:
         image = self._image.layer
