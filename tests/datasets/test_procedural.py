@@ -18,12 +18,12 @@ from napari_segnext.datasets.procedural import (
 from napari_segnext.datasets.procedural.images import PAINTERS
 from napari_segnext.datasets.procedural.label_maps import MIN_OBJECT_PX
 
-N_DRAWN = 120
+N_DRAWN = 150
 
 
 @cache
 def drawn_images() -> tuple[ProceduralImage, ...]:
-    return tuple(make_procedural_image((7, number), 128) for number in range(N_DRAWN))
+    return tuple(make_procedural_image((7, number), 192) for number in range(N_DRAWN))
 
 
 def is_border(labels: np.ndarray) -> np.ndarray:
@@ -67,9 +67,9 @@ def test_every_family_has_a_painter():
 
 def test_image_and_labels_have_the_promised_shape_and_type():
     for drawn in drawn_images():
-        assert drawn.image.shape == (128, 128, 3)
+        assert drawn.image.shape == (192, 192, 3)
         assert drawn.image.dtype == np.uint8
-        assert drawn.labels.shape == (128, 128)
+        assert drawn.labels.shape == (192, 192)
         assert drawn.labels.dtype == np.int32
 
 

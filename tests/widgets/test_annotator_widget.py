@@ -693,7 +693,7 @@ class TestWorking:
         scene.start()
         scene.hand.click((20, 20))
         scene.settle()
-        assert "not finite" in scene.status
+        assert "no finite pixel" in scene.status
 
 
 class TestInNapari:
@@ -710,7 +710,7 @@ class TestInNapari:
         return viewer
 
     @pytest.mark.parametrize(
-        ("menu", "titles"), [("layers_menu", ("Segment", MENU_TITLE)), ("plugins_menu", (MENU_TITLE,))]
+        ("menu", "titles"), [("layers_menu", ("Segment", MENU_TITLE)), ("plugins_menu", ("SegNext", MENU_TITLE))]
     )
     def test_menu_opens_the_widget_on_the_selected_image(self, plugin_viewer, menu, titles):
         from napari_segnext.widgets import AnnotatorWidget
