@@ -21,6 +21,9 @@ import torch
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
 from napari_segnext.session import EmbeddingCache
 
+# napari reads this when it is imported; an empty one keeps its settings, and those of plugins, in memory
+os.environ["NAPARI_CONFIG"] = ""
+
 SHARED = Path(os.environ.get("NAPARI_SEGNEXT_SHARED", Path(__file__).parents[2] / "shared"))
 
 

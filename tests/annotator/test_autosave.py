@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import threading
 
 import numpy as np
 import pytest
+import tifffile
 
 pytest.importorskip("napari")
 
@@ -169,6 +171,23 @@ def test_a_spoiled_file_is_told_and_left(saved, name):
     assert path.read_bytes() == b"not this"
 
 
+@pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b[:-90] + bytes(90)], ids=["cut", "zeros"])
+def test_labels_that_are_cut_short_or_overwritten_are_told(saved, spoil):
+    (path,) = saved.glob("state-*/labels.tif")
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(SavedAnnotationError, match="cannot be read"):
+        read_annotation(saved)
+
+
+def test_a_spoiled_pointer_is_told_and_can_be_moved_aside(saved):
+    (saved / POINTER_NAME).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SavedAnnotationError, match="cannot be read"):
+        read_annotation(saved)
+    aside = set_aside(saved)
+    assert len(list(aside.glob("state-*/labels.tif"))) == 1
+    assert read_annotation(saved) is None
+
+
 def test_a_missing_state_is_told(saved):
     (saved / POINTER_NAME).write_text("state-77")
     with pytest.raises(SavedAnnotationError, match="cannot be read"):
@@ -190,6 +209,27 @@ def test_an_image_is_known_by_name_shape_and_pixels(viewer, stack, tmp_path):
     others = [(stack + 1, "a / b"), (stack[:3], "a / b"), (stack, "c")]
     folders = {folder_for(type(viewer)().add_image(pixels, name=name), tmp_path) for pixels, name in others}
     assert len({folder, *folders}) == 4
+
+
+def test_few_chunks_of_a_lazy_image_are_read(viewer, tmp_path):
+    dask = pytest.importorskip("dask.array")
+    read = []
+
+    def note(block, block_info=None):
+        read.append(block_info[0]["chunk-location"])
+        return block
+
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 2000, 2000), dtype=np.uint8)
+    lazy = dask.from_array(pixels, chunks=(1, 100, 100)).map_blocks(note, dtype=np.uint8)
+    image = viewer.add_image(lazy, name="lazy", contrast_limits=(0, 255))
+    read.clear()
+    folder = folder_for(image, tmp_path)
+    assert 0 < len(set(read)) <= 9 * 4
+    other = pixels.copy()
+    other[1, 1000, 1000] ^= 1
+    other_image = viewer.add_image(dask.from_array(other, chunks=(1, 100, 100)), contrast_limits=(0, 255))
+    other_image.name = "lazy"
+    assert folder_for(other_image, tmp_path).name.split("-")[1] != folder.name.split("-")[1]
 
 
 def test_work_of_another_image_is_refused(saved, viewer, fake_model):
@@ -225,3 +265,45 @@ def test_closing_while_a_save_is_under_way_loses_nothing(viewer, stack, fake_mod
     for work, on_result in later.jobs:
         on_result(work())
     assert set(np.unique(read_annotation(autosave.folder).labels)) == {0, 1, 2}
+
+
+def test_saves_that_overtake_each_other_end_with_the_newest(stack_annotator, tmp_path):
+    class Later(ImmediateExecutor):
+        def __init__(self):
+            self.jobs = []
+
+        def submit(self, work, on_result, on_error):
+            self.jobs.append(work)
+
+    later = Later()
+    autosave = Autosave(stack_annotator, tmp_path / "here", later)
+    for place in ((1, 5, 5), (1, 20, 20)):
+        stack_annotator.layers.points.add(place)
+        stack_annotator.accept()
+    stack_annotator.rename(1, "new")
+    autosave.close()
+    for work in reversed(later.jobs):
+        work()
+    autosave.wait()
+    kept = read_annotation(autosave.folder)
+    assert set(np.unique(kept.labels)) == {0, 1, 2}
+    assert [one.name for one in kept.prompts.objects] == ["new", ""]
+
+
+def test_waiting_lasts_until_the_last_save_is_written(stack_annotator, tmp_path, monkeypatch):
+    class InThread(ImmediateExecutor):
+        def submit(self, work, on_result, on_error):
+            threading.Thread(target=work).start()
+
+    gate = threading.Event()
+    write = tifffile.imwrite
+    monkeypatch.setattr(
+        "napari_segnext.annotator.annotation.tifffile.imwrite", lambda *a, **k: gate.wait(60) and write(*a, **k)
+    )
+    autosave = Autosave(stack_annotator, tmp_path / "here", InThread())
+    stack_annotator.layers.points.add((1, 5, 5))
+    stack_annotator.accept()
+    autosave.close()
+    threading.Timer(0.3, gate.set).start()
+    autosave.wait()
+    assert read_annotation(autosave.folder).labels.any()

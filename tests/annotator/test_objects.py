@@ -364,3 +364,54 @@ def test_random_edits_undos_and_redos_end_where_they_should(viewer, stack, fake_
         annotator.redo()
     np.testing.assert_array_equal(output.data, end)
     assert annotator.objects == records
+
+
+class TestCtrlZOfNapari:
+    """Napari takes back what was written into the pixels, whoever wrote it; ours then finds them changed."""
+
+    @pytest.mark.parametrize("stroke", ["paint", "fill", "paint_polygon"])
+    def test_strokes_of_scripts_leave_locked_objects(self, annotator, stroke):
+        accept_at(annotator, (5, 5), (20, 20))
+        annotator.lock(1)
+        output = annotator.layers.output
+        before = output.data.copy()
+        output.brush_size = 5
+        where = [(3, 3), (3, 9), (9, 9), (9, 3)] if stroke == "paint_polygon" else (5, 5)
+        getattr(output, stroke)(where, 7)
+        np.testing.assert_array_equal(output.data == 1, before == 1)
+
+    def test_whatever_is_taken_back_between_ours_no_other_object_changes(self, annotator):
+        rng = np.random.default_rng(5)
+        output = annotator.layers.output
+        output.brush_size = 3
+        actions = {
+            "accept": lambda: accept_at(annotator, rng.integers(0, 32, 2)),
+            "undo": annotator.undo,
+            "redo": annotator.redo,
+            "napari undo": output.undo,
+            "napari redo": output.redo,
+            "delete": lambda: annotator.delete(int(rng.integers(1, 6))),
+            "merge": lambda: annotator.merge(*rng.permutation(np.arange(1, 6))[:2].tolist()),
+            "paint": lambda: output.paint(tuple(rng.integers(0, 32, 2)), int(rng.integers(0, 6))),
+        }
+        for _ in range(300):
+            name = str(rng.choice(list(actions)))
+            before = output.data.copy()
+            done = annotator._history.done[-1:] if name == "undo" else annotator._history.undone[-1:]
+            try:
+                actions[name]()
+            except (NothingToAcceptError, NoSuchObjectError, DraftInTheWayError):
+                annotator.reset()
+                continue
+            if name in ("undo", "redo") and done:
+                allowed = np.zeros(output.data.shape, bool)
+                for edit in done[0].labels:
+                    held = edit.after if name == "undo" else edit.before
+                    allowed[edit.indices] = before[edit.indices] == held
+                np.testing.assert_array_equal(output.data[~allowed], before[~allowed])
+
+
+def test_merging_none_or_one_is_told(annotator):
+    for labels in ((), (1,), (1, 1)):
+        with pytest.raises(NoSuchObjectError, match="pick two or more"):
+            annotator.merge(*labels)

@@ -233,6 +233,13 @@ def autosave_root(monkeypatch, tmp_path) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch, tmp_path) -> None:
+    """Settings and data of processes that a test starts; napari's own in this process see `tests/conftest.py`."""
+    monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "settings" / "settings.yaml"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
 @pytest.fixture
 def gated_model() -> GatedModel:
     return GatedModel()

@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,6 @@ from napari_segnext.annotator.draft import Draft
 from napari_segnext.annotator.errors import SavedAnnotationError
 from napari_segnext.annotator.objects import AcceptedSlice, ObjectRecord, ObjectRecords
 from napari_segnext.annotator.packed_mask import PackedMask
-from napari_segnext.errors import PromptsFileError
 from napari_segnext.prompts import (
     AnnotatedObject,
     DraftPrompts,
@@ -46,6 +47,9 @@ PROMPTS_NAME = "prompts.json"
 LABELS_NAME = "labels.tif"
 POINTER_NAME = "current"
 """Names the folder of the newest state; replaced as a whole, so it always names a whole one."""
+
+_READING_ERRORS = (OSError, ValueError, LookupError, RuntimeError, MemoryError, struct.error, zlib.error)
+"""What is raised on broken files: besides our own and Python's errors, what tifffile lets through."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,23 +180,23 @@ def read_annotation(folder: Path) -> Annotation | None:
     SavedAnnotationError
         If it cannot be read. Nothing is changed or removed.
     """
-    state = _current(folder)
-    if state is None:
-        return None
     try:
+        state = _current(folder)
+        if state is None:
+            return None
         prompts = read_prompts_file(state / PROMPTS_NAME)
         labels = tifffile.imread(state / LABELS_NAME) if (state / LABELS_NAME).exists() else None
-    except (OSError, PromptsFileError, tifffile.TiffFileError, ValueError) as error:
+    except _READING_ERRORS as error:
         raise SavedAnnotationError(
-            f"the work that was saved in '{state}' cannot be read: {error} The files are left as they are; start anew, "
-            "or look at them there."
+            f"the work that was saved in '{folder}' cannot be read: {error} The files are left as they are; start "
+            "anew, or look at them there."
         ) from error
     return Annotation(prompts, labels)
 
 
 def set_aside(folder: Path) -> Path | None:
     """Move what is kept in a folder out of the way, so that a new annotation can be kept there; None if nothing is."""
-    if _current(folder) is None:
+    if not (folder / POINTER_NAME).exists():
         return None
     number = 1
     while (aside := folder.with_name(f"{folder.name}.older-{number}")).exists():

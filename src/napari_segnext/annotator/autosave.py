@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import threading
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 SAMPLED_PIXELS = 65_536
 """Of the image, that tell it from another one of the same name and shape."""
 
+SPOT_PX = 64
+"""Side of each of the nine spots that are read of an array that is not in memory."""
+
 
 def autosave_folder() -> Path:
     """Where annotations are kept if the preferences name no folder.
@@ -44,17 +48,27 @@ def autosave_folder() -> Path:
 def folder_for(image_layer: Any, root: Path) -> Path:
     """The folder of one image's annotation below `root`, the same in every session; nothing is made.
 
-    Some pixels of one plane are read, of lazy arrays as well.
+    Some pixels of one plane are read: of an array in memory all over it, of any other one at nine spots, so that few of
+    its chunks are.
     """
     array = finest_level(image_layer)
     shape = tuple(int(n) for n in array.shape)
     digest = hashlib.sha256(f"{shape} {array.dtype}".encode())
     n_planes = max(0, image_layer.ndim - 2)
-    plane = array[tuple(n // 2 for n in shape[:n_planes])]
-    step = max(1, int(np.ceil(np.sqrt(np.prod(plane.shape[:2]) / SAMPLED_PIXELS))))
-    digest.update(np.ascontiguousarray(np.asarray(plane[::step, ::step])).tobytes())
+    place = tuple(n // 2 for n in shape[:n_planes])
+    for rows, columns in _sampled(shape[n_planes : n_planes + 2], is_in_memory=type(array) is np.ndarray):
+        digest.update(np.ascontiguousarray(np.asarray(array[(*place, rows, columns)])).tobytes())
     name = re.sub(r"[^\w-]+", "_", str(image_layer.name))[:40].strip("_") or "image"
     return root / f"{name}-{digest.hexdigest()[:16]}"
+
+
+def _sampled(shape: tuple[int, ...], *, is_in_memory: bool) -> list[tuple[slice, slice]]:
+    """Which pixels of a plane are looked at."""
+    if is_in_memory:
+        step = max(1, int(np.ceil(np.sqrt(np.prod(shape) / SAMPLED_PIXELS))))
+        return [(slice(None, None, step), slice(None, None, step))]
+    rows, columns = ([slice(start, start + SPOT_PX) for start in (0, n // 2, max(0, n - SPOT_PX))] for n in shape)
+    return list(product(rows, columns))
 
 
 class Autosave:
@@ -85,6 +99,9 @@ class Autosave:
         self._is_closed = False
         self._has_new_labels = True
         self._lock = threading.Lock()
+        self._n_submitted = self._n_written = 0
+        self._is_written = threading.Event()
+        self._is_written.set()
         annotator.history_changed.connect(self._note)
         annotator.objects_changed.connect(self.save_soon)
 
@@ -106,10 +123,18 @@ class Autosave:
     def close(self) -> None:
         """Save what is new, if need be once what is being written is written, and nothing more after that."""
         if self._is_needed:
+            # what is being written now may fail, or come later, so the last save holds everything
+            self._has_new_labels |= self._is_writing
             self._submit()
         self._is_closed = True
         self._annotator.history_changed.disconnect(self._note)
         self._annotator.objects_changed.disconnect(self.save_soon)
+
+    def wait(self) -> None:
+        """Wait until what was to be saved is written, or could not be."""
+        self._is_written.wait()
+        with self._lock:
+            pass
 
     def _note(self) -> None:
         self._is_needed = True
@@ -136,12 +161,20 @@ class Autosave:
     def _submit(self) -> None:
         annotation = self._annotator.snapshot(with_labels=self._has_new_labels)
         self._is_writing, self._is_needed, self._has_new_labels = True, False, False
-        self._executor.submit(lambda: self._write(annotation), self._on_saved, self._on_failed)
+        self._n_submitted += 1
+        number, is_written = self._n_submitted, threading.Event()
+        self._is_written = is_written
+        self._executor.submit(lambda: self._write(number, annotation, is_written), self._on_saved, self._on_failed)
 
-    def _write(self, annotation: Annotation) -> None:
-        # the last save may be asked for while another one is under way
-        with self._lock:
-            write_annotation(self._folder, annotation)
+    def _write(self, number: int, annotation: Annotation, is_written: threading.Event) -> None:
+        try:
+            # the last save may be asked for while another one is under way, and threads need not keep their order
+            with self._lock:
+                if number > self._n_written:
+                    write_annotation(self._folder, annotation)
+                    self._n_written = number
+        finally:
+            is_written.set()
 
     def _on_saved(self, _: Any) -> None:
         self._is_writing = False

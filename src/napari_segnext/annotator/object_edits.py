@@ -69,9 +69,9 @@ def plan_merge(labels: Any, records: ObjectRecords, merged: Sequence[int]) -> Ob
     NoSuchObjectError
         If fewer than two are named, or none of the others has a pixel.
     """
-    first, *others = dict.fromkeys(merged)
-    if not others:
+    if len(set(merged)) < 2:
         raise NoSuchObjectError("one object cannot be merged; pick two or more.")
+    first, *others = dict.fromkeys(merged)
     _require_unlocked(records, merged)
     edits = plan_relabel(labels, dict.fromkeys(others, first))
     if not edits:

@@ -38,9 +38,18 @@ class ObjectRow:
     n_prompts: int
     state: str
 
+    @property
+    def cells(self) -> tuple[str | int, ...]:
+        """One for each column of the table; the first shows the colour alone."""
+        return ("", self.label, self.name, self.class_name, self.size, self.n_prompts, self.state)
+
 
 def object_rows(
-    records: ObjectRecords, properties: Mapping[int, ObjectProperties] | None, draft: Draft
+    records: ObjectRecords,
+    properties: Mapping[int, ObjectProperties] | None,
+    draft: Draft,
+    *,
+    is_up_to_date: bool = True,
 ) -> tuple[ObjectRow, ...]:
     """Rows of all objects that are recorded or measured, by label.
 
@@ -52,6 +61,8 @@ def object_rows(
         What the labels layer holds; None while it is not measured.
     draft
         Of the slice that is shown.
+    is_up_to_date
+        Whether it was measured since it changed last; else an object that was not found may be there all the same.
     """
     found = properties or {}
     rows = []
@@ -60,7 +71,7 @@ def object_rows(
         state = "locked" if record.is_locked else "accepted"
         if draft.label == label:
             state = "draft"
-        elif properties is not None and measured is None:
+        elif is_up_to_date and properties is not None and measured is None:
             state = "empty"
         size = "" if measured is None else _size_in_words(measured)
         rows.append(ObjectRow(label, record.name, record.class_name, size, record.n_prompts, state))

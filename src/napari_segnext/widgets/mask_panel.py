@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     import napari.viewer
 
+    from napari_segnext._types import Image, Mask
     from napari_segnext.annotator import Annotator
 
 OVERLAPS = {
@@ -81,6 +83,7 @@ class MaskPanel(QWidget):  # type: ignore[misc]
             annotator.draft_changed.connect(self._show_draft)
             annotator.history_changed.connect(self._show_draft)
             annotator.overlap = self.overlap.currentText()
+            self._fit_sizes(min(float(abs(side)) or 1.0 for side in annotator.layers.image.scale))
             self._on_view()
             self._show_draft()
 
@@ -154,6 +157,8 @@ class MaskPanel(QWidget):  # type: ignore[misc]
         self.load_mask.setToolTip("Give a mask from an image file: whatever is not 0.")
         self.load_mask.clicked.connect(self._on_load_mask)
         self.mask_layer.setMinimumContentsLength(4)
+        self.take_mask.setEnabled(False)
+        self.mask_layer.layer_changed.connect(lambda: self.take_mask.setEnabled(self.mask_layer.layer is not None))
         return _row(self.mask_layer, self.take_mask, self.load_mask)
 
     # what the user does
@@ -193,9 +198,7 @@ class MaskPanel(QWidget):  # type: ignore[misc]
         from napari_segnext.io import read_image
 
         def add(annotator: Annotator) -> None:
-            pixels = read_image(path)
-            is_inside = np.asarray(pixels) != 0
-            annotator.add_mask(is_inside.any(axis=-1) if is_inside.ndim == 3 else is_inside)
+            annotator.add_mask(_inside(read_image(path)))
 
         self._call(add)
 
@@ -205,6 +208,18 @@ class MaskPanel(QWidget):  # type: ignore[misc]
             self._do(lambda: action(annotator))
 
     # following the annotation
+
+    def _fit_sizes(self, side: float) -> None:
+        """Sizes from a hundredth of a pixel to what can be computed, whatever the unit; `side` is a pixel's."""
+        from napari_segnext.session.cleanup import MAX_RADIUS_PX
+
+        for name, spin in self.sizes.items():
+            blocker = QSignalBlocker(spin)
+            step, n_most = (side**2, 1_000_000) if name == "min_component" else (side, MAX_RADIUS_PX)
+            spin.setDecimals(max(2, 2 - math.floor(math.log10(step))))
+            spin.setSingleStep(step)
+            spin.setRange(0, n_most * step)
+            del blocker
 
     def refresh_layers(self) -> None:
         """Layers came, went or have another name."""
@@ -224,9 +239,17 @@ class MaskPanel(QWidget):  # type: ignore[misc]
         for box, name in zip(boxes, ("fills_holes", "keeps_prompted"), strict=True):
             box.setChecked(getattr(draft.cleanup, name))
         for name, spin in self.sizes.items():
-            if abs(spin.value() - getattr(draft.cleanup, name)) > 0.005:
-                spin.setValue(getattr(draft.cleanup, name))
+            # it rounds to what it shows
+            spin.setValue(getattr(draft.cleanup, name))
         del blockers
+
+
+def _inside(pixels: Image) -> Mask:
+    """`(H, W)` bool: what is not 0 in any channel, and not transparent."""
+    if pixels.ndim == 2:
+        return np.asarray(pixels != 0)
+    # of four channels the last one is opacity
+    return np.asarray((pixels[..., :3] != 0).any(axis=-1) & (pixels[..., 3:] != 0).all(axis=-1))
 
 
 def _row(*widgets: QWidget) -> QWidget:

@@ -55,12 +55,38 @@ class ObjectModel(QAbstractTableModel):  # type: ignore[misc]
         self._colour_of: Callable[[int], Any] = lambda label: None
 
     def show_rows(self, rows: tuple[ObjectRow, ...], colour_of: Callable[[int], Any]) -> None:
-        """Show these rows, each with the colour of its label."""
-        if rows == self.rows:
+        """Show these rows, each with the colour of its label; what is selected or typed into stays so."""
+        self._colour_of = colour_of
+        if not rows or not self.rows:
+            self.beginResetModel()
+            self.rows = rows
+            self.endResetModel()
             return
-        self.beginResetModel()
-        self.rows, self._colour_of = rows, colour_of
-        self.endResetModel()
+        self._drop({row.label for row in rows})
+        self._take_in(rows)
+
+    def _drop(self, kept: set[int]) -> None:
+        """Remove rows of other labels than these."""
+        for place in reversed(range(len(self.rows))):
+            if self.rows[place].label not in kept:
+                self.beginRemoveRows(_ANY, place, place)
+                self.rows = (*self.rows[:place], *self.rows[place + 1 :])
+                self.endRemoveRows()
+
+    def _take_in(self, rows: tuple[ObjectRow, ...]) -> None:
+        """Make rows these, among which all labels are that there are."""
+        for place, row in enumerate(rows):
+            if place == len(self.rows) or self.rows[place].label != row.label:
+                self.beginInsertRows(_ANY, place, place)
+                self.rows = (*self.rows[:place], row, *self.rows[place:])
+                self.endInsertRows()
+            elif self.rows[place] != row:
+                before = self.rows[place].cells
+                self.rows = (*self.rows[:place], row, *self.rows[place + 1 :])
+                for column, (old, new) in enumerate(zip(before, row.cells, strict=True)):
+                    if old != new:
+                        index = self.index(place, column)
+                        self.dataChanged.emit(index, index)
 
     def rowCount(self, parent: QModelIndex = _ANY) -> int:
         """Number of objects."""
@@ -85,7 +111,7 @@ class ObjectModel(QAbstractTableModel):  # type: ignore[misc]
             colour = self._colour_of(row.label)
             return None if colour is None else QColor.fromRgbF(*(float(part) for part in colour[:3]))
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
-            return ("", row.label, row.name, row.class_name, row.size, row.n_prompts, row.state)[column]
+            return row.cells[column]
         return None
 
     def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
@@ -95,7 +121,7 @@ class ObjectModel(QAbstractTableModel):  # type: ignore[misc]
             self.renamed.emit(row.label, text)
         elif index.column() == _CLASS and text != row.class_name:
             self.classified.emit(row.label, text)
-        elif index.column() == _LABEL and text.isdecimal() and int(text) != row.label:
+        elif index.column() == _LABEL and text.lstrip("-").isdecimal() and int(text) != row.label:
             self.relabelled.emit(row.label, int(text))
         return False
 
@@ -137,7 +163,7 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         self._do = do
         self._annotator: Annotator | None = None
         self._properties: dict[int, ObjectProperties] | None = None
-        self._number = 0
+        self._number = self._number_shown = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(MEASURE_AFTER_MS)
@@ -293,7 +319,8 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         if annotator is None:
             self.model.show_rows((), lambda label: None)
         else:
-            rows = object_rows(annotator.objects, self._properties, annotator.draft)
+            is_up_to_date = not self._timer.isActive() and self._number == self._number_shown
+            rows = object_rows(annotator.objects, self._properties, annotator.draft, is_up_to_date=is_up_to_date)
             self.model.show_rows(rows, annotator.layers.output.get_color)
         if selected and not self.selected_labels:
             self.select(selected[0])
@@ -337,6 +364,7 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         annotator = self._annotator
         if number != self._number or annotator is None or annotator.is_closed:
             return
+        self._number_shown = number
         self._properties = {one.label: one for one in measured}
         annotator.layers.output.features = to_features(measured)
         self._refresh()
