@@ -562,7 +562,7 @@ class TestWorking:
         assert "once it is loaded" in plain.widget._zoom.toolTip()
         plain.start()
         assert "Automatic: off, as segnext-tiny prefers." in plain.widget._zoom.toolTip()
-        plain.widget.add_model_file("/somewhere/mine.safetensors")
+        plain.widget._models.add_file("/somewhere/mine.safetensors")
         assert "once it is loaded" in plain.widget._zoom.toolTip()
         scene, _, _ = make_zoom_scene()
         assert "Automatic: on, as segnext-tiny prefers." in scene.widget._zoom.toolTip()
@@ -634,7 +634,14 @@ class TestWorking:
     def test_nothing_can_be_picked_while_the_model_is_loaded(self, make_scene, gated_model):
         scene = make_scene()
         widget = scene.widget
-        pickers = (widget._image, widget._models, widget._browse, widget._device, widget._points, widget._output)
+        pickers = (
+            widget._image,
+            widget._models._picker,
+            widget._models._browse,
+            widget._device,
+            widget._points,
+            widget._output,
+        )
         gate = threading.Event()
         widget._load_model = lambda name, device: gate.wait() and gated_model
         scene.press(widget._start_button)
@@ -733,7 +740,7 @@ class TestInNapari:
         viewer = plugin_viewer
         _, widget = viewer.window.add_plugin_dock_widget("napari-segnext", "SegNext annotator")
         assert type(widget).__name__ == "AnnotatorWidget"
-        assert widget._models.currentData() == "segnext-tiny"
+        assert widget._models.name == "segnext-tiny"
         assert not widget._start_button.isEnabled()
         viewer.open_sample("napari-segnext", "stained_tissue")
         assert widget._image.layer == viewer.layers[0]

@@ -502,9 +502,9 @@ def test_a_file_can_be_the_default_model(make_napari_viewer, qtbot, tmp_path, mo
     path = tmp_path / "mine.safetensors"
     path.write_bytes(b"not looked at before Start")
     monkeypatch.setattr(
-        "napari_segnext.widgets.annotator_widget._preferences", lambda: Preferences(default_model=str(path))
+        "napari_segnext.widgets.annotator_widget.preferences_or_defaults", lambda: Preferences(default_model=str(path))
     )
     widget = AnnotatorWidget(make_napari_viewer())
     qtbot.addWidget(widget)
-    assert widget._models.currentText() == "mine.safetensors"
-    assert widget._model_name() == str(path)
+    assert widget._models.text == "mine.safetensors"
+    assert widget._models.name == str(path)

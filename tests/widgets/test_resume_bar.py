@@ -246,7 +246,7 @@ class TestPreferences:
 
         def prefer(**preferences):
             monkeypatch.setattr(
-                "napari_segnext.widgets.annotator_widget._preferences", lambda: Preferences(**preferences)
+                "napari_segnext.widgets.annotator_widget.preferences_or_defaults", lambda: Preferences(**preferences)
             )
 
         return prefer

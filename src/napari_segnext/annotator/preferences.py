@@ -68,6 +68,14 @@ def apply_preferences() -> Preferences:
     return preferences
 
 
+def preferences_or_defaults() -> Preferences:
+    """As `apply_preferences`; the defaults where what is set cannot be read or used."""
+    try:
+        return apply_preferences()
+    except (OSError, ValueError):
+        return Preferences()
+
+
 def _plugin_settings() -> Any:
     """Napari's settings of this plugin; None if napari has no such thing or does not know the plugin."""
     from napari import settings

@@ -6,21 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image, Labels, Points, Shapes
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
-    QFileDialog,
     QFormLayout,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QMessageBox,
     QProgressBar,
     QPushButton,
-    QScrollArea,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -29,7 +25,7 @@ from napari_segnext.annotator import TOOLS, Annotator, AnnotatorError, key_label
 from napari_segnext.annotator.answers import will_zoom
 from napari_segnext.annotator.bindings import BINDINGS
 from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is_on_grid, role_of, was_made_for
-from napari_segnext.annotator.preferences import Preferences, apply_preferences
+from napari_segnext.annotator.preferences import preferences_or_defaults
 from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.errors import ImageError
 from napari_segnext.widgets.channel_panel import ChannelPanel
@@ -37,7 +33,18 @@ from napari_segnext.widgets.cheat_sheet import CheatSheet
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.mask_panel import MaskPanel
 from napari_segnext.widgets.messages import is_passing, words_for
+from napari_segnext.widgets.model_choice import ModelChoice, device_choice, load_by_name
 from napari_segnext.widgets.object_table import ObjectTable
+from napari_segnext.widgets.parts import (
+    MIN_WIDTH_PX,
+    DockedWidget,
+    folding,
+    form_layout,
+    line,
+    status_label,
+    toggle_button,
+    tool_button,
+)
 from napari_segnext.widgets.resume_bar import ResumeBar
 from napari_segnext.widgets.worker import QtExecutor
 
@@ -47,15 +54,8 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_segnext.models.interface import InteractiveModel
+    from napari_segnext.widgets.model_choice import ModelLoader
 
-    ModelLoader = Callable[[str, str], InteractiveModel]
-
-DEVICES = {
-    "auto": "the graphics card if there is one that torch can use, else the processor",
-    "cpu": "the processor",
-    "cuda": "an NVIDIA graphics card",
-    "mps": "the graphics part of an Apple processor",
-}
 ZOOMS: dict[str, tuple[bool | None, str]] = {
     "automatic": (None, "As the model prefers."),
     "on": (True, "Look at regions of several sizes about the click first, then closely at the object."),
@@ -76,12 +76,11 @@ AHEAD_AFTER_MS = 400
 """Rest after the last answer before neighbouring slices are encoded."""
 
 _NEW_LAYER = "new layer"
-_MODEL_FILES = "SegNext weights (*.safetensors *.pth *.pt)"
 _TOOL_COLOUR = "#d0d4da"
 _TOOL_TITLES = {"click": "Click", "box": "Box", "polygon": "Polygon", "line": "Line", "brush": "Brush"}
 
 
-class AnnotatorWidget(QWidget):  # type: ignore[misc]
+class AnnotatorWidget(DockedWidget):
     """Segment objects of an image by clicks, boxes, polygons, lines and brush strokes.
 
     Parameters
@@ -95,7 +94,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
     def __init__(self, viewer: napari.viewer.Viewer, *, load_model: ModelLoader | None = None) -> None:
         super().__init__()
         self._viewer = viewer
-        self._load_model: ModelLoader = _load_by_name if load_model is None else load_model
+        self._load_model: ModelLoader = load_by_name if load_model is None else load_model
         self._executor = QtExecutor()
         self._annotator: Annotator | None = None
         self._model: InteractiveModel | None = None
@@ -103,8 +102,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._loading_key: tuple[str, str] | None = None
         self._busy = ""
         self._told = "Press Start to annotate."
-        self._preferences = _preferences()
-        self._is_docked = False
+        self._preferences = preferences_or_defaults()
         self._is_shut_down = False
         self._build()
         self._connect_viewer()
@@ -133,7 +131,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         if self._image.layer is None:
             self._warn("There is no image to annotate. Open one, or take one from File → Open Sample → SegNext.")
             return
-        key = (self._model_name(), self._device.currentText())
+        key = (self._models.name, self._device.currentText())
         if self._model is not None and key == self._model_key:
             self._begin(self._model)
             return
@@ -321,40 +319,31 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._resume_bar.told.connect(self._tell)
         self._resume_bar.failed.connect(self._on_unsaved)
         column.addWidget(self._resume_bar)
-        column.addWidget(_line())
+        column.addWidget(line())
         column.addLayout(self._build_tools())
         column.addLayout(self._build_signs())
-        column.addWidget(_line())
+        column.addWidget(line())
         column.addLayout(self._build_actions())
         column.addLayout(self._build_progress())
         column.addWidget(self._build_status())
-        column.addWidget(_line())
+        column.addWidget(line())
         self._channel_panel = ChannelPanel(self._viewer, self._do, self)
-        column.addWidget(_folding("Channels", "Which channels the model sees.", self._channel_panel))
+        column.addWidget(folding("Channels", "Which channels the model sees.", self._channel_panel))
         self._mask_panel = MaskPanel(self._viewer, self._do, self)
         self._mask_panel.overlap.setCurrentText(self._preferences.overlap)
-        column.addWidget(
-            _folding("Mask", "Threshold, clean-up, overlap, views, masks to start from.", self._mask_panel)
-        )
+        column.addWidget(folding("Mask", "Threshold, clean-up, overlap, views, masks to start from.", self._mask_panel))
         self._objects_table = ObjectTable(self._executor, self._do, self)
         column.addWidget(
-            _folding(
+            folding(
                 "List of objects", "Rename, reopen, merge, lock, delete, measure.", self._objects_table, is_open=True
             )
         )
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(content)
+        area = self._scroll(content)
         widest = max(content.minimumSizeHint().width(), self._mask_panel.minimumSizeHint().width() + 12)
         # the theme of napari makes buttons a little wider than they are now
         widest += area.verticalScrollBar().sizeHint().width() + 28
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
-        self.setMinimumWidth(max(280, widest))
+        self.setMinimumWidth(max(MIN_WIDTH_PX, widest))
 
     def _build_pickers(self) -> QFormLayout:
         self._image = LayerChoice(
@@ -363,15 +352,11 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._image.setToolTip(
             "The image to annotate: 2D or a stack, grey or RGB. On a stack, the slice that is shown."
         )
-        form = _form()
+        form = form_layout()
         form.addRow("Image", self._image)
-        form.addRow("Model", self._build_model_row())
-        self._device = QComboBox()
-        for row, (name, text) in enumerate(DEVICES.items()):
-            self._device.addItem(name)
-            self._device.setItemData(row, text, Qt.ItemDataRole.ToolTipRole)
-        self._device.setToolTip("Where the model computes: auto takes the fastest device that is there.")
-        self._device.setCurrentText(self._preferences.device)
+        self._models = ModelChoice(self._preferences.default_model)
+        form.addRow("Model", self._models)
+        self._device = device_choice(self._preferences.device)
         form.addRow("Device", self._device)
         form.addRow("Zoom", self._build_zoom())
         return form
@@ -382,34 +367,12 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
             self._zoom.addItem(name)
             self._zoom.setItemData(row, text, Qt.ItemDataRole.ToolTipRole)
         self._zoom.currentIndexChanged.connect(self._on_zoom_picked)
-        self._models.currentIndexChanged.connect(self._tell_preference)
+        self._models.changed.connect(self._tell_preference)
         self._tell_preference()
         return self._zoom
 
-    def _build_model_row(self) -> QWidget:
-        self._models = QComboBox()
-        self._models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._models.setMinimumContentsLength(10)
-        self._models.setToolTip("The model; segnext-tiny comes with the plugin.")
-        self._fill_models()
-        self._browse = QToolButton()
-        self._browse.setText("…")
-        self._browse.setToolTip("Take a weights file: .safetensors of this plugin, or an original SegNext .pth.")
-        self._browse.clicked.connect(self._browse_model)
-        row = QWidget()
-        layout = QHBoxLayout(row)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self._manage = QToolButton()
-        self._manage.setText("⚙")
-        self._manage.setToolTip("Download, import and delete models; their licences and sizes.")
-        self._manage.clicked.connect(self._manage_models)
-        layout.addWidget(self._models, 1)
-        layout.addWidget(self._browse)
-        layout.addWidget(self._manage)
-        return row
-
     def _build_layer_section(self) -> QWidget:
-        form = _form()
+        form = form_layout(left=12)
         self._points = self._add_layer_row(form, "Clicks", "clicks", lambda layer: isinstance(layer, Points))
         self._shapes = self._add_layer_row(form, "Shapes", "shapes", lambda layer: isinstance(layer, Shapes))
         self._scribbles = self._add_layer_row(form, "Scribbles", "scribbles", self._fits_scribbles)
@@ -424,10 +387,9 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
             "Overlap says, under Mask."
         )
         body = QWidget()
-        form.setContentsMargins(12, 0, 0, 0)
         body.setLayout(form)
         body.setVisible(False)
-        return _folding("Layers", "Pick layers of your own instead of new ones.", body)
+        return folding("Layers", "Pick layers of your own instead of new ones.", body)
 
     def _add_layer_row(self, form: QFormLayout, title: str, role: str, accepts: Callable[[Any], bool]) -> LayerChoice:
         choice = LayerChoice(
@@ -451,7 +413,7 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         row = QHBoxLayout()
         row.setSpacing(3)
         for tool in TOOLS:
-            button = _toggle_button(_TOOL_TITLES[tool.name], _TOOL_COLOUR)
+            button = toggle_button(_TOOL_TITLES[tool.name], _TOOL_COLOUR)
             button.setMinimumWidth(20)
             button.setToolTip(f"{_TOOL_TITLES[tool.name]}: {tool.text}. Next tool: {key_label('use_next_tool')}")
             button.clicked.connect(lambda _, name=tool.name: self._use_tool(name))
@@ -461,10 +423,10 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
 
     def _build_signs(self) -> QHBoxLayout:
         key = key_label("flip_sign")
-        self._object_button = _toggle_button(
+        self._object_button = toggle_button(
             "●  Object", POSITIVE_COLOUR, f"What you draw lies on the object. Switch: {key}"
         )
-        self._background_button = _toggle_button(
+        self._background_button = toggle_button(
             "✕  Background",
             NEGATIVE_COLOUR,
             f"What you draw does not belong to the object; for one click, hold Shift. Switch: {key}",
@@ -513,59 +475,13 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         row = QHBoxLayout()
         row.addWidget(self._bar, 1)
         row.addWidget(self._stop_button)
-        self._help_button = QToolButton()
-        self._help_button.setText("?")
-        self._help_button.setToolTip("All keys on one page.")
-        self._help_button.clicked.connect(self.show_keys)
+        self._help_button = tool_button("?", "All keys on one page.", self.show_keys)
         row.addWidget(self._help_button)
         return row
 
     def _build_status(self) -> QLabel:
-        self._status = QLabel(self._told)
-        self._status.setWordWrap(True)
-        self._status.setMinimumHeight(48)
-        self._status.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._status.setToolTip("What is going on, and what to do where something went wrong.")
+        self._status = status_label(self._told)
         return self._status
-
-    # models
-
-    def _fill_models(self, wanted: str = "") -> None:
-        """Offer all models that there are, and pick one; without a wish, the preferred one."""
-        from napari_segnext.weights import DEFAULT_MODEL, list_models
-
-        self._models.clear()
-        for row, info in enumerate(list_models()):
-            self._models.addItem(info.name if info.is_ready else f"{info.name} (not downloaded)", info.name)
-            about = f"{info.description}. Licence: {info.licence or 'unknown'}."
-            self._models.setItemData(row, about, Qt.ItemDataRole.ToolTipRole)
-        preferred = Path(self._preferences.default_model).expanduser()
-        if self._models.findData(self._preferences.default_model) < 0 and preferred.is_file():
-            self._models.addItem(preferred.name, self._preferences.default_model)
-        places = [self._models.findData(name) for name in (wanted, self._preferences.default_model, DEFAULT_MODEL)]
-        self._models.setCurrentIndex(next((place for place in places if place >= 0), 0))
-
-    def _model_name(self) -> str:
-        return str(self._models.currentData())
-
-    def _manage_models(self) -> None:
-        from napari_segnext.widgets.models_dialog import ModelsDialog
-
-        dialog = ModelsDialog(self)
-        dialog.models_changed.connect(lambda *_: self._fill_models(self._model_name()))
-        dialog.show()
-
-    def _browse_model(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Weights file", "", _MODEL_FILES)
-        if path:
-            self.add_model_file(path)
-
-    def add_model_file(self, path: str) -> None:
-        """Offer a weights file among the models, and pick it."""
-        if self._models.findData(path) < 0:
-            self._models.addItem(Path(path).name, path)
-        self._models.setCurrentIndex(self._models.findData(path))
 
     # zoom
 
@@ -590,8 +506,8 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
     def _tell_preference(self, *_: object) -> None:
         """Say in the tooltip what automatic means, as far as it is known."""
         meaning = "as the model prefers; which that is, you read here once it is loaded"
-        if self._model is not None and self._model_key[0] == self._model_name():
-            meaning = f"{'on' if will_zoom(self._model, None) else 'off'}, as {self._models.currentText()} prefers"
+        if self._model is not None and self._model_key[0] == self._models.name:
+            meaning = f"{'on' if will_zoom(self._model, None) else 'off'}, as {self._models.text} prefers"
         self._zoom.setToolTip(f"{_ZOOM_TEXT}Automatic: {meaning}.")
 
     # buttons
@@ -645,7 +561,8 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
         self._start_button.setEnabled(is_on or (self._image.layer is not None and not is_loading))
         self._image.setEnabled(not is_loading)
         choices = (self._points, self._shapes, self._scribbles, self._output)
-        for widget in (self._models, self._browse, self._device, *choices):
+        self._models.set_changeable(not is_on and not is_loading)
+        for widget in (self._device, *choices):
             widget.setEnabled(not is_on and not is_loading)
         tool = tool_in_hand(self._viewer, annotator.layers) if annotator is not None else None
         for name, button in self._tool_buttons.items():
@@ -718,80 +635,3 @@ class AnnotatorWidget(QWidget):  # type: ignore[misc]
     def _fits_image(self, layer: Any) -> bool:
         image = self._image.layer
         return image is not None and isinstance(layer, Labels) and is_on_grid(layer, image)
-
-    def event(self, event: QEvent) -> bool:
-        """Napari takes a closed widget out of its dock and says nothing else."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self._is_docked and self.parent() is None:
-                self.shut_down()
-            self._is_docked = self.parent() is not None
-        return bool(super().event(event))
-
-    def closeEvent(self, event: Any) -> None:
-        """A widget that stands alone is closed."""
-        self.shut_down()
-        super().closeEvent(event)
-
-
-def _preferences() -> Preferences:
-    try:
-        return apply_preferences()
-    except (OSError, ValueError):
-        return Preferences()
-
-
-def _load_by_name(name: str, device: str) -> InteractiveModel:
-    from napari_segnext.weights import load_model
-
-    return load_model(name, device=device)
-
-
-def _form() -> QFormLayout:
-    form = QFormLayout()
-    form.setSpacing(4)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    return form
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    line.setFixedHeight(1)
-    return line
-
-
-def _folding(title: str, tooltip: str, body: QWidget, *, is_open: bool = False) -> QWidget:
-    """A title that shows and hides its body."""
-    header = QToolButton()
-    header.setText(title)
-    header.setToolTip(tooltip)
-    header.setCheckable(True)
-    header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    header.setArrowType(Qt.ArrowType.RightArrow)
-    header.setAutoRaise(True)
-
-    def unfold(is_open: bool) -> None:
-        header.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
-        body.setVisible(is_open)
-
-    header.toggled.connect(unfold)
-    body.setVisible(is_open)
-    header.setChecked(is_open)
-    section = QWidget()
-    layout = QVBoxLayout(section)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.addWidget(header)
-    layout.addWidget(body)
-    return section
-
-
-def _toggle_button(text: str, colour: str, tooltip: str = "") -> QPushButton:
-    """A button that stays down, and then has a colour."""
-    button = QPushButton(text)
-    button.setCheckable(True)
-    button.setToolTip(tooltip)
-    button.setStyleSheet(
-        "QPushButton { padding-left: 2px; padding-right: 2px; }"
-        f"QPushButton:checked {{ background-color: {colour}; color: black; }}"
-    )
-    return button

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from napari_segnext.annotator.coordinates import finest_level
 from napari_segnext.annotator.layers import has_grid_of
 from napari_segnext.annotator.model_input import Channel, ModelInput
+from napari_segnext.widgets.parts import AnnotationPanel, form_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,26 +31,22 @@ _NOTHING = "nothing"
 _COLOURS = ("Red", "Green", "Blue")
 
 
-class ChannelPanel(QWidget):  # type: ignore[misc]
+class ChannelPanel(AnnotationPanel):
     """Pickers for the three channels of what the model sees.
 
     Parameters
     ----------
     viewer
         The napari viewer.
-    do
-        Called with something to do to the annotator; tells the user what went wrong.
-    parent
-        The widget that it lies in.
+    do, parent
+        As of `AnnotationPanel`.
     """
 
     def __init__(
         self, viewer: napari.viewer.Viewer, do: Callable[[Callable[[], object]], None], parent: QWidget
     ) -> None:
-        super().__init__(parent)
+        super().__init__(do, parent)
         self._viewer = viewer
-        self._do = do
-        self._annotator: Annotator | None = None
         self._offered: list[Channel] = []
         self._followed: list[Any] = []
         self._timer = QTimer(self)
@@ -82,9 +79,8 @@ class ChannelPanel(QWidget):  # type: ignore[misc]
 
     def _build(self) -> None:
         self.pickers: list[QComboBox] = []
-        form = QFormLayout(self)
-        form.setContentsMargins(4, 0, 0, 0)
-        form.setSpacing(4)
+        form = form_layout(left=4)
+        self.setLayout(form)
         for colour in _COLOURS:
             picker = QComboBox()
             picker.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

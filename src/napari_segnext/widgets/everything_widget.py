@@ -14,17 +14,14 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Points, Shapes
-from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -41,6 +38,7 @@ from napari_segnext.annotator.everything_layers import (
     require_output,
 )
 from napari_segnext.annotator.layers import is_on_grid, role_of
+from napari_segnext.annotator.preferences import preferences_or_defaults
 from napari_segnext.everything.settings import (
     MIN_AGREEMENT,
     MIN_OBJECT_PX,
@@ -50,6 +48,8 @@ from napari_segnext.everything.settings import (
 )
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.messages import words_for
+from napari_segnext.widgets.model_choice import ModelChoice, device_choice, load_by_name
+from napari_segnext.widgets.parts import DockedWidget, form_layout, status_label
 from napari_segnext.widgets.worker import QtExecutor
 
 if TYPE_CHECKING:
@@ -61,13 +61,12 @@ if TYPE_CHECKING:
     from napari_segnext.everything import EverythingProgress, EverythingResult
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Box, Click
+    from napari_segnext.widgets.model_choice import ModelLoader
 
-    ModelLoader = Callable[[str, str], InteractiveModel]
     Steps = Iterator[EverythingProgress]
 
 GRID, POINTS, RECTANGLES = "grid of clicks", "points layer", "rectangles of a shapes layer"
 _ZOOMS: dict[str, bool | None] = {"automatic": None, "on": True, "off": False}
-_DEVICES = ("auto", "cpu", "cuda", "mps")
 _NEW_LAYER = "new layer"
 _SECONDS_BETWEEN_LOOKS = 0.1
 
@@ -102,7 +101,7 @@ class _Run:
         )
 
 
-class EverythingWidget(QWidget):  # type: ignore[misc]
+class EverythingWidget(DockedWidget):
     """Segment all objects of an image, each from one click of a grid, one point or one rectangle.
 
     Parameters
@@ -116,13 +115,12 @@ class EverythingWidget(QWidget):  # type: ignore[misc]
     def __init__(self, viewer: napari.viewer.Viewer, *, load_model: ModelLoader | None = None) -> None:
         super().__init__()
         self._viewer = viewer
-        self._load_model: ModelLoader = _load_by_name if load_model is None else load_model
+        self._load_model: ModelLoader = load_by_name if load_model is None else load_model
         self._executor = QtExecutor()
         self._model: InteractiveModel | None = None
         self._model_key = ("", "")
         self._run: _Run | None = None
         self._progress: EverythingProgress | None = None
-        self._is_docked = False
         self._is_shut_down = False
         self._build()
         self._connect_viewer()
@@ -195,7 +193,7 @@ class EverythingWidget(QWidget):  # type: ignore[misc]
         clicks = self._clicks(frame) if self._prompts.currentText() == POINTS else None
         boxes = self._boxes(frame) if self._prompts.currentText() == RECTANGLES else None
         return _Run(
-            model_key=(str(self._models.currentData()), self._device.currentText()),
+            model_key=(self._models.name, self._device.currentText()),
             image=image,
             shown=frame.shown,
             output=output,
@@ -307,34 +305,21 @@ class EverythingWidget(QWidget):  # type: ignore[misc]
         column.addWidget(self._build_bar())
         column.addWidget(self._build_status())
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(content)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
-        self.setMinimumWidth(280)
+        self._scroll(content)
 
     def _build_pickers(self) -> QFormLayout:
         self._image = LayerChoice(self._viewer, lambda layer: isinstance(layer, Image), parent=self)
         self._image.setToolTip("The image: 2D or a stack, grey or RGB. Of a stack, the slice that is shown.")
-        self._models = QComboBox()
-        self._models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._models.setMinimumContentsLength(10)
-        self._models.setToolTip("The model; segnext-tiny comes with the plugin.")
-        self._fill_models()
-        self._device = QComboBox()
-        self._device.addItems(_DEVICES)
-        self._device.setToolTip("Where the model computes: auto takes the fastest device that is there.")
+        preferences = preferences_or_defaults()
+        self._models = ModelChoice(preferences.default_model)
+        self._device = device_choice(preferences.device)
         self._zoom = QComboBox()
         self._zoom.addItems(list(_ZOOMS))
         self._zoom.setToolTip(
             "On: look closely at the region about each object, which small objects need.\n"
             "Off: look at the whole image only, which is much faster.\nAutomatic: as the model prefers."
         )
-        form = _form()
+        form = form_layout()
         form.addRow("Image", self._image)
         form.addRow("Model", self._models)
         form.addRow("Device", self._device)
@@ -356,7 +341,7 @@ class EverythingWidget(QWidget):  # type: ignore[misc]
         self._points.setToolTip("One point on each object. Points that are marked as negative do not count.")
         self._shapes = LayerChoice(self._viewer, lambda layer: isinstance(layer, Shapes), parent=self)
         self._shapes.setToolTip("One rectangle around each object. Other shapes do not count.")
-        form = _form()
+        form = form_layout()
         form.addRow("Prompts", self._prompts)
         form.addRow("Points per side", self._points_per_side)
         form.addRow("Points", self._points)
@@ -390,7 +375,7 @@ class EverythingWidget(QWidget):  # type: ignore[misc]
         self._output.setToolTip(
             "Labels layer that the objects go into, on the slice that is shown. Its labels are never overwritten."
         )
-        form = _form()
+        form = form_layout()
         form.addRow("Least stability", self._min_stability)
         form.addRow("Least agreement", self._min_agreement)
         form.addRow("Least size", self._min_object_px)
@@ -417,28 +402,16 @@ class EverythingWidget(QWidget):  # type: ignore[misc]
         return self._bar
 
     def _build_status(self) -> QLabel:
-        self._status = QLabel("Press Start to segment everything.")
-        self._status.setWordWrap(True)
-        self._status.setMinimumHeight(48)
-        self._status.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._status = status_label("Press Start to segment everything.")
         return self._status
-
-    def _fill_models(self) -> None:
-        from napari_segnext.weights import DEFAULT_MODEL, list_models
-
-        for row, info in enumerate(list_models()):
-            self._models.addItem(info.name if info.is_ready else f"{info.name} (not downloaded)", info.name)
-            about = f"{info.description}. Licence: {info.licence or 'unknown'}."
-            self._models.setItemData(row, about, Qt.ItemDataRole.ToolTipRole)
-        self._models.setCurrentIndex(max(0, self._models.findData(DEFAULT_MODEL)))
 
     # showing
 
     def _update_controls(self, *_: object) -> None:
         """Bring everything into line with what can be done."""
         is_running = self._run is not None
-        pickers = (self._image, self._models, self._device, self._zoom, self._prompts, self._output)
+        self._models.set_changeable(not is_running)
+        pickers = (self._image, self._device, self._zoom, self._prompts, self._output)
         for picker in (*pickers, self._min_stability, self._min_object_px):
             picker.setEnabled(not is_running)
         kind = self._prompts.currentText()
@@ -493,19 +466,6 @@ class EverythingWidget(QWidget):  # type: ignore[misc]
         is_for_objects = isinstance(layer, Labels) and role_of(layer) in ("", "objects", "everything")
         return image is not None and is_for_objects and is_on_grid(layer, image)
 
-    def event(self, event: QEvent) -> bool:
-        """Napari takes a closed widget out of its dock and says nothing else."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self._is_docked and self.parent() is None:
-                self.shut_down()
-            self._is_docked = self.parent() is not None
-        return bool(super().event(event))
-
-    def closeEvent(self, event: Any) -> None:
-        """A widget that stands alone is closed."""
-        self.shut_down()
-        super().closeEvent(event)
-
 
 def _prepared(run: _Run, model: InteractiveModel | None, load_model: ModelLoader) -> tuple[InteractiveModel, Steps]:
     """The model, loaded if it is not there yet, and the steps of the run."""
@@ -527,16 +487,3 @@ def _newest(steps: Steps) -> EverythingProgress | None:
 
 def _objects(n: int) -> str:
     return f"{n} object" if n == 1 else f"{n} objects"
-
-
-def _load_by_name(name: str, device: str) -> InteractiveModel:
-    from napari_segnext.weights import load_model
-
-    return load_model(name, device=device)
-
-
-def _form() -> QFormLayout:
-    form = QFormLayout()
-    form.setSpacing(4)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    return form

@@ -14,8 +14,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QSlider,
@@ -23,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segnext.widgets.layer_choice import LayerChoice
+from napari_segnext.widgets.parts import AnnotationPanel, form_layout, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,26 +48,22 @@ _SIZES = {
 _MASK_FILES = "Images (*.png *.tif *.tiff)"
 
 
-class MaskPanel(QWidget):  # type: ignore[misc]
+class MaskPanel(AnnotationPanel):
     """Settings of the mask; all of them act at once on the mask that is shown, and can be undone.
 
     Parameters
     ----------
     viewer
         The napari viewer.
-    do
-        Called with something to do to the annotator; tells the user what went wrong.
-    parent
-        The widget that it lies in.
+    do, parent
+        As of `AnnotationPanel`.
     """
 
     def __init__(
         self, viewer: napari.viewer.Viewer, do: Callable[[Callable[[], object]], None], parent: QWidget
     ) -> None:
-        super().__init__(parent)
+        super().__init__(do, parent)
         self._viewer = viewer
-        self._do = do
-        self._annotator: Annotator | None = None
         self._build()
         self.setEnabled(False)
 
@@ -90,9 +85,8 @@ class MaskPanel(QWidget):  # type: ignore[misc]
     # building
 
     def _build(self) -> None:
-        form = QFormLayout(self)
-        form.setContentsMargins(4, 0, 0, 0)
-        form.setSpacing(4)
+        form = form_layout(left=4)
+        self.setLayout(form)
         form.addRow("Threshold", self._build_threshold())
         self.fills_holes = QCheckBox("fill holes")
         self.fills_holes.setToolTip("Fill what the object encloses, unless you clicked there on the background.")
@@ -131,7 +125,7 @@ class MaskPanel(QWidget):  # type: ignore[misc]
         )
         self._threshold_text = QLabel("0.50")
         self.threshold.valueChanged.connect(self._on_threshold)
-        return _row(self.threshold, self._threshold_text)
+        return row_of(self.threshold, self._threshold_text)
 
     def _build_views(self) -> QWidget:
         self.contour = QCheckBox("outline")
@@ -143,7 +137,7 @@ class MaskPanel(QWidget):  # type: ignore[misc]
         self.changes.setToolTip("Show for a moment what an answer added to the mask (green) and what it took (red).")
         for box in (self.contour, self.probability, self.changes):
             box.toggled.connect(self._on_view)
-        return _row(self.contour, self.probability, self.changes)
+        return row_of(self.contour, self.probability, self.changes)
 
     def _build_mask_row(self) -> QWidget:
         self.mask_layer = LayerChoice(
@@ -159,7 +153,7 @@ class MaskPanel(QWidget):  # type: ignore[misc]
         self.mask_layer.setMinimumContentsLength(4)
         self.take_mask.setEnabled(False)
         self.mask_layer.layer_changed.connect(lambda: self.take_mask.setEnabled(self.mask_layer.layer is not None))
-        return _row(self.mask_layer, self.take_mask, self.load_mask)
+        return row_of(self.mask_layer, self.take_mask, self.load_mask)
 
     # what the user does
 
@@ -201,11 +195,6 @@ class MaskPanel(QWidget):  # type: ignore[misc]
             annotator.add_mask(_inside(read_image(path)))
 
         self._call(add)
-
-    def _call(self, action: Callable[[Annotator], object]) -> None:
-        annotator = self._annotator
-        if annotator is not None:
-            self._do(lambda: action(annotator))
 
     # following the annotation
 
@@ -250,13 +239,3 @@ def _inside(pixels: Image) -> Mask:
         return np.asarray(pixels != 0)
     # of four channels the last one is opacity
     return np.asarray((pixels[..., :3] != 0).any(axis=-1) & (pixels[..., 3:] != 0).all(axis=-1))
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(3)
-    for number, widget in enumerate(widgets):
-        layout.addWidget(widget, 1 if number == 0 else 0)
-    return row

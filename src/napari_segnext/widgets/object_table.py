@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_segnext.annotator.object_properties import measure_objects, to_features, write_csv
 from napari_segnext.annotator.object_rows import ObjectRow, object_rows
+from napari_segnext.widgets.parts import AnnotationPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,17 +132,15 @@ class ObjectModel(QAbstractTableModel):  # type: ignore[misc]
         return flags | Qt.ItemFlag.ItemIsEditable if index.column() in (_LABEL, _NAME, _CLASS) else flags
 
 
-class ObjectTable(QWidget):  # type: ignore[misc]
+class ObjectTable(AnnotationPanel):
     """Objects of an annotation, with what can be done to them.
 
     Parameters
     ----------
     executor
         Where objects are measured.
-    do
-        Called with something to do to the annotator; tells the user what went wrong.
-    parent
-        The widget that it lies in.
+    do, parent
+        As of `AnnotationPanel`.
     """
 
     _BUTTONS: ClassVar[tuple[tuple[str, str, str], ...]] = (
@@ -158,10 +157,8 @@ class ObjectTable(QWidget):  # type: ignore[misc]
     )
 
     def __init__(self, executor: Executor, do: Callable[[Callable[[], object]], None], parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(do, parent)
         self._executor = executor
-        self._do = do
-        self._annotator: Annotator | None = None
         self._properties: dict[int, ObjectProperties] | None = None
         self._number = self._number_shown = 0
         self._timer = QTimer(self)
@@ -301,11 +298,6 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         """Write what was measured last to a CSV file."""
         measured = list((self._properties or {}).values())
         self._do(lambda: write_csv(measured, path))
-
-    def _call(self, action: Callable[[Annotator], object]) -> None:
-        annotator = self._annotator
-        if annotator is not None:
-            self._do(lambda: action(annotator))
 
     # following the annotation
 
