@@ -82,5 +82,13 @@ def test_marks_are_bounded_and_needed_ones_stay(monkeypatch):
     state = SliceState()
     for i in range(11):
         state.draft = state.take_in(reading(Click(i, 0)))
+    assert state.has_many_marks
     state.forget_marks([Click(7, 0), Click(8, 0)])
     assert set(state.marks) == {Click(7, 0), Click(8, 0), Click(10, 0)}
+
+
+def test_prompts_of_a_slice_are_those_that_some_change_can_bring_back():
+    other = ShownSlice(axes=(0, 1), index=(1,), shape=(4, 4))
+    history = History().adding(change(A)).adding(change(A, B)).undoing()
+    history = History(history.done, (*history.undone, replace(change(Click(9, 9)), shown=other)))
+    assert history.prompts_on(PLANE) == {A, B}

@@ -562,7 +562,7 @@ class TestWorking:
         assert "once it is loaded" in plain.widget._zoom.toolTip()
         plain.start()
         assert "Automatic: off, as segnext-tiny prefers." in plain.widget._zoom.toolTip()
-        plain.widget._models.add_file("/somewhere/mine.safetensors")
+        plain.widget.models.add_file("/somewhere/mine.safetensors")
         assert "once it is loaded" in plain.widget._zoom.toolTip()
         scene, _, _ = make_zoom_scene()
         assert "Automatic: on, as segnext-tiny prefers." in scene.widget._zoom.toolTip()
@@ -636,8 +636,8 @@ class TestWorking:
         widget = scene.widget
         pickers = (
             widget._image,
-            widget._models._picker,
-            widget._models._browse,
+            widget.models._picker,
+            widget.models._browse,
             widget._device,
             widget._points,
             widget._output,
@@ -740,7 +740,7 @@ class TestInNapari:
         viewer = plugin_viewer
         _, widget = viewer.window.add_plugin_dock_widget("napari-segnext", "SegNext annotator")
         assert type(widget).__name__ == "AnnotatorWidget"
-        assert widget._models.name == "segnext-tiny"
+        assert widget.models.name == "segnext-tiny"
         assert not widget._start_button.isEnabled()
         viewer.open_sample("napari-segnext", "stained_tissue")
         assert widget._image.layer == viewer.layers[0]

@@ -276,4 +276,4 @@ class TestInNapari:
         entry.trigger()
         (widget,) = plugin_viewer.window._qt_window.findChildren(EverythingWidget)
         assert widget._image.layer == image and widget._start_button.isEnabled()
-        assert widget._models.name == "segnext-tiny"
+        assert widget.models.name == "segnext-tiny"

@@ -506,5 +506,5 @@ def test_a_file_can_be_the_default_model(make_napari_viewer, qtbot, tmp_path, mo
     )
     widget = AnnotatorWidget(make_napari_viewer())
     qtbot.addWidget(widget)
-    assert widget._models.text == "mine.safetensors"
-    assert widget._models.name == str(path)
+    assert widget.models.text == "mine.safetensors"
+    assert widget.models.name == str(path)

@@ -19,7 +19,8 @@ import tifffile
 from napari_segnext._whole_file import whole_file
 from napari_segnext.annotator.coordinates import ShownSlice
 from napari_segnext.annotator.draft import Draft
-from napari_segnext.annotator.errors import SavedAnnotationError
+from napari_segnext.annotator.errors import AnnotatorError, SavedAnnotationError
+from napari_segnext.annotator.label_edits import blocks_of
 from napari_segnext.annotator.objects import AcceptedSlice, ObjectRecord, ObjectRecords
 from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.prompts import (
@@ -136,6 +137,38 @@ def draft_of(one: SlicePrompts, label: int | None = None) -> Draft:
     return replace(draft, cleanup=Cleanup(**{name: value for name, value in one.cleanup if name in known}))  # type: ignore[arg-type]
 
 
+def require_room(annotation: Annotation, layer: Any) -> None:
+    """Refuse to put saved labels into a layer that holds other objects, or that they do not fit.
+
+    Parameters
+    ----------
+    annotation
+        Without labels, everything fits.
+    layer
+        The labels layer; it may hold the saved objects already.
+
+    Raises
+    ------
+    SavedAnnotationError
+        If the shapes differ.
+    AnnotatorError
+        If there are other objects, or the layer's type cannot hold the saved labels.
+    """
+    labels = annotation.labels
+    if labels is None:
+        return
+    if labels.shape != layer.data.shape:
+        raise SavedAnnotationError(
+            f"the saved labels have shape {labels.shape}; expected {layer.data.shape}, that of the image. They belong "
+            "to another one."
+        )
+    if _holds_others(layer.data, labels) or not np.can_cast(labels.dtype, layer.data.dtype, "same_kind"):
+        raise AnnotatorError(
+            f"layer '{layer.name}' holds other objects than the saved ones; pick 'new layer' for the objects to go on "
+            "with those."
+        )
+
+
 def write_annotation(folder: Path, annotation: Annotation) -> None:
     """Keep an annotation in a folder; a process that is killed meanwhile leaves the state before.
 
@@ -203,6 +236,15 @@ def set_aside(folder: Path) -> Path | None:
         number += 1
     folder.rename(aside)
     return aside
+
+
+def _holds_others(data: Any, labels: NDArray[Any]) -> bool:
+    """Whether an array has objects where saved labels have none, or other ones; lazy ones are read block by block."""
+    for block in blocks_of(data):
+        there = np.asarray(data[block])
+        if ((there != 0) & (there != labels[block])).any():
+            return True
+    return False
 
 
 def _slice_prompts(shown: ShownSlice, draft: Draft, mask: PackedMask | None = None) -> SlicePrompts:

@@ -22,6 +22,7 @@ from napari_segnext.annotator.annotation import (
     draft_of,
     prompts_file_of,
     records_of,
+    require_room,
     shown_slice,
 )
 from napari_segnext.annotator.answers import Answer, Answerer, require_readable, will_zoom
@@ -29,20 +30,18 @@ from napari_segnext.annotator.asking import Asker
 from napari_segnext.annotator.bindings import BINDINGS, BoundKeys
 from napari_segnext.annotator.coordinates import ShownSlice, SliceFrame, finest_level, resample_label, show_slice
 from napari_segnext.annotator.draft import Draft
+from napari_segnext.annotator.draft_mask import mask_to_accept, mask_to_show, replaced_mask
 from napari_segnext.annotator.errors import (
     AnnotatorError,
     DraftInTheWayError,
-    LockedLabelError,
     NoSuchObjectError,
     NothingToAcceptError,
-    SavedAnnotationError,
     SliceNotShownError,
-    StillComputingError,
 )
 from napari_segnext.annotator.executor import Executor, ImmediateExecutor
 from napari_segnext.annotator.history import Change, History
-from napari_segnext.annotator.label_edits import apply_edit, blocks_of, labels_under, plan_accept, revert_edit
-from napari_segnext.annotator.label_numbers import LabelNumbers
+from napari_segnext.annotator.label_edits import labels_under, plan_accept
+from napari_segnext.annotator.layer_watch import LayerWatch, OwnWriting
 from napari_segnext.annotator.layers import (
     is_on_grid,
     prepare_layers,
@@ -53,17 +52,16 @@ from napari_segnext.annotator.layers import (
     signs_of,
 )
 from napari_segnext.annotator.layers_from_prompts import show_prompts
-from napari_segnext.annotator.locks import restore_locked
 from napari_segnext.annotator.model_input import ModelInput
 from napari_segnext.annotator.object_edits import (
     ObjectEdit,
-    first_place_of,
     plan_delete,
     plan_merge,
     plan_new_label,
     plan_records,
 )
-from napari_segnext.annotator.objects import AcceptedSlice, ObjectRecords
+from napari_segnext.annotator.object_labels import ObjectLabels
+from napari_segnext.annotator.objects import AcceptedSlice
 from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.annotator.prompts_from_layers import LayersReading, StrokeCache, read_layers
 from napari_segnext.annotator.slice_state import SliceState
@@ -78,8 +76,9 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Points, Shapes
 
     from napari_segnext._types import Mask
-    from napari_segnext.annotator.label_edits import LabelEdit, Overlap
+    from napari_segnext.annotator.label_edits import Overlap
     from napari_segnext.annotator.layers import AnnotationLayers
+    from napari_segnext.annotator.objects import ObjectRecords
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Prompts
     from napari_segnext.session import Prediction
@@ -178,25 +177,27 @@ class Annotator:
         self._layers = prepare_layers(
             viewer, image_layer, points=points, shapes=shapes, scribbles=scribbles, output=output
         )
+        self._writing = OwnWriting()
+        self._objects = ObjectLabels(self._layers.output, self._executor, self.failed.emit, self._writing)
+        self._watch = LayerWatch(
+            viewer,
+            self._layers,
+            self._writing,
+            self._executor,
+            read=self._read,
+            is_next_positive=lambda: self._is_positive,
+        )
         self._input = ModelInput.of(image_layer)
         self._views = AnswerViews(viewer, self._layers)
         self._asker = Asker(self._executor, self._new_answerer())
         self._slices: dict[ShownSlice, SliceState] = {}
         self._history = History()
-        self._records = ObjectRecords()
         self._settings = Draft()
-        self._stroke: tuple[Any, ...] = ()
-        self._is_stroke_due = False
         self.overlap: Literal["keep", "overwrite", "ask"] = "keep"
         self.ask_overlap: AskOverlap | None = None
         self._strokes = StrokeCache()
-        self._numbers = LabelNumbers(self._layers.output, self._executor, self.failed.emit)
         self._last_notice = ""
         self._is_positive = True
-        self._is_pressed = False
-        self._is_writing = False
-        self._is_reading_due = False
-        self._is_paint_due = False
         self._is_closed = False
         set_next_sign(self._layers, is_positive=True)
         self._connect()
@@ -311,7 +312,9 @@ class Annotator:
         """`(rows, columns)` bool answer to the present prompts on the shown slice; None if there is none (yet)."""
         frame = self._frame_or_none()
         state = None if frame is None else self._slices.get(frame.shown)
-        return None if frame is None or state is None else self._mask(frame.shown, state)
+        if frame is None or state is None or state.prediction is None:
+            return None
+        return mask_to_show(self._objects, frame.shown, state, self._spacing(frame.shown))
 
     @property
     def prediction(self) -> Prediction | None:
@@ -328,7 +331,7 @@ class Annotator:
     @property
     def objects(self) -> ObjectRecords:
         """What is known about the objects that were accepted; others may lie in the labels layer, from before."""
-        return self._records
+        return self._objects.records
 
     @property
     def can_undo(self) -> bool:
@@ -457,24 +460,24 @@ class Annotator:
         shown, draft = frame.shown, state.draft
         if label is None:
             label = draft.label
-        mask = self._mask_to_accept(frame, state)
-        wanted = label if label is not None else self._next_label(shown)
+        mask = mask_to_accept(shown, state, self._spacing(shown))
+        wanted = label if label is not None else self._objects.next_free(shown)
         edit = plan_accept(
-            self._layers.output.data,
+            self._objects.data,
             shown,
             mask,
             wanted,
-            replaces=self._base(shown, state).unpacked() if draft.label is not None else None,
+            replaces=replaced_mask(self._objects, shown, state) if draft.label is not None else None,
             overlap=overlap or self._overlap(shown, mask, wanted),
-            locked=self._records.locked,
+            locked=self._objects.records.locked,
         )
-        record = self._records.get(wanted)
+        before = self._objects.records
+        record = before.get(wanted)
         if draft.prompts:
             record = record.accepting(shown, AcceptedSlice(replace(draft, label=None), PackedMask.of(mask)))
-        records = self._records.having(record)
         edits = () if edit is None else (edit,)
-        change = Change(f"accept object {wanted}", shown, draft, self._settings, edits, (self._records, records))
-        self._do(frame, state, change)
+        records = (before, before.having(record))
+        self._do(frame, state, Change(f"accept object {wanted}", shown, draft, self._settings, edits, records))
         self.accepted.emit(wanted)
         return wanted
 
@@ -491,8 +494,7 @@ class Annotator:
             return False
         change = self._history.done[-1]
         frame, state = self._at(change.shown)
-        for edit in reversed(change.labels):
-            self._revert(edit)
+        self._objects.revert(change.labels)
         self._history = self._history.undoing()
         self._set(frame, state, change.before, None if change.objects is None else change.objects[0])
         return True
@@ -504,8 +506,7 @@ class Annotator:
             return False
         change = self._history.undone[-1]
         frame, state = self._at(change.shown)
-        for edit in change.labels:
-            self._write(edit)
+        self._objects.write(change.labels)
         self._history = self._history.redoing()
         self._set(frame, state, change.after, None if change.objects is None else change.objects[1])
         return True
@@ -527,9 +528,9 @@ class Annotator:
         DraftInTheWayError
             If there are prompts on that slice that were not accepted yet.
         """
-        self._require_unlocked(label)
+        self._objects.require_unlocked(label)
         frame, _ = self._now()
-        if not self._is_on(frame.shown, label):
+        if not self._objects.is_on(frame.shown, label):
             frame = self._show_object(label)
         frame, state = self._at(frame.shown)
         if state.draft.label == label:
@@ -539,11 +540,11 @@ class Annotator:
                 "there are prompts on this slice that were not accepted; accept or reset them first, then reopen "
                 f"object {label}."
             )
-        accepted = self._records.get(label).slices.get(frame.shown)
+        accepted = self._objects.records.get(label).slices.get(frame.shown)
         if accepted is not None:
             draft = replace(accepted.draft, label=label)
         else:
-            mask = np.asarray(self._layers.output.data[frame.shown.selector]) == label
+            mask = self._objects.pixels_of(frame.shown, label)
             draft = replace(self._settings, prompts=(MaskPrompt(mask),) if mask.any() else (), label=label)
         self._do(frame, state, Change(f"reopen object {label}", frame.shown, state.draft, draft))
 
@@ -558,9 +559,9 @@ class Annotator:
         LockedLabelError, DraftInTheWayError
             As `reopen`.
         """
-        self._require_unlocked(label)
+        self._objects.require_unlocked(label)
         frame, state = self._now()
-        if self._is_on(frame.shown, label):
+        if self._objects.is_on(frame.shown, label):
             self.reopen(label)
             return
         if state.draft.label is not None:
@@ -580,30 +581,30 @@ class Annotator:
 
     def delete(self, *labels: int) -> None:
         """Free all pixels of some objects, on all slices; can be taken back. For errors see `plan_delete`."""
-        self._do_to_objects(plan_delete(self._layers.output.data, self._records, labels))
+        self._do_to_objects(plan_delete(self._objects.data, self._objects.records, labels))
 
     def merge(self, *labels: int) -> None:
         """Make several objects one, under the label of the first; can be taken back. For errors see `plan_merge`."""
-        self._do_to_objects(plan_merge(self._layers.output.data, self._records, labels))
+        self._do_to_objects(plan_merge(self._objects.data, self._objects.records, labels))
 
     def relabel(self, old: int, new: int) -> None:
         """Give an object another label that is free; can be taken back. For errors see `plan_new_label`."""
-        self._do_to_objects(plan_new_label(self._layers.output.data, self._records, old, new))
+        self._do_to_objects(plan_new_label(self._objects.data, self._objects.records, old, new))
 
     def rename(self, label: int, name: str) -> None:
         """Call an object something; can be taken back."""
-        record = replace(self._records.get(label), name=name)
-        self._do_to_objects(plan_records(self._records, [record], "rename"))
+        record = replace(self._objects.records.get(label), name=name)
+        self._do_to_objects(plan_records(self._objects.records, [record], "rename"))
 
     def classify(self, *labels: int, class_name: str) -> None:
         """Say what kind of thing some objects are; can be taken back."""
-        changed = [replace(self._records.get(label), class_name=class_name) for label in labels]
-        self._do_to_objects(plan_records(self._records, changed, "change the class of"))
+        changed = [replace(self._objects.records.get(label), class_name=class_name) for label in labels]
+        self._do_to_objects(plan_records(self._objects.records, changed, "change the class of"))
 
     def lock(self, *labels: int, is_locked: bool = True) -> None:
         """Protect some objects from every change, or no longer; can be taken back."""
-        changed = [replace(self._records.get(label), is_locked=is_locked) for label in labels]
-        self._do_to_objects(plan_records(self._records, changed, "lock" if is_locked else "unlock"))
+        changed = [replace(self._objects.records.get(label), is_locked=is_locked) for label in labels]
+        self._do_to_objects(plan_records(self._objects.records, changed, "lock" if is_locked else "unlock"))
 
     def add_mask(self, mask: Mask) -> None:
         """Give a mask `(rows, columns)` on the shown slice as a prompt: the model goes on from it.
@@ -660,7 +661,7 @@ class Annotator:
         layers = self._layers
         image = ImageReference(layers.image.name, tuple(int(n) for n in finest_level(layers.image).shape))
         drafts = {shown: state.draft for shown, state in self._slices.items()}
-        prompts = prompts_file_of(self._records, drafts, image=image, model=self._model, zoom=self.is_zoomed)
+        prompts = prompts_file_of(self._objects.records, drafts, image=image, model=self._model, zoom=self.is_zoomed)
         labels = layers.output.data
         return Annotation(prompts, labels.copy() if with_labels and type(labels) is np.ndarray else None)
 
@@ -681,48 +682,28 @@ class Annotator:
         shape = tuple(int(n) for n in output.data.shape)
         records = records_of(annotation.prompts, shape)
         drafts = [(shown_slice(one.on, shape), draft_of(one.on, one.label)) for one in annotation.prompts.drafts]
-        self._require_untouched(annotation)
+        if self._history.done or len(self._objects.records):
+            raise AnnotatorError("something was done here already; start annotating anew to go on with saved work.")
+        require_room(annotation, output)
         if annotation.labels is not None:
             output.data[...] = annotation.labels
             output.refresh()
-        self._records = records
+        self._objects.records = records
         for shown, draft in drafts:
             self._slices[shown] = SliceState(draft)
             wanted = [prompt for prompt in draft.prompts if not isinstance(prompt, MaskPrompt)]
             there = replace(frame, shown=shown)
-            with self._writing():
+            with self._writing:
                 show_prompts(self._layers, there, placed=self._reading(there).placed, wanted=wanted, marks={})
         self._history = History()
         self._read()
         self.draft_changed.emit()
         self.objects_changed.emit()
 
-    def _require_untouched(self, annotation: Annotation) -> None:
-        output, labels = self._layers.output, annotation.labels
-        if self._history.done or len(self._records):
-            raise AnnotatorError("something was done here already; start annotating anew to go on with saved work.")
-        if labels is None:
-            return
-        if labels.shape != output.data.shape:
-            raise SavedAnnotationError(
-                f"the saved labels have shape {labels.shape}; expected {output.data.shape}, that of the image. They "
-                "belong to another one."
-            )
-        holds_others = any(
-            bool(((there != 0) & (there != labels[block])).any())
-            for block in blocks_of(output.data)
-            if (there := np.asarray(output.data[block])) is not None
-        )
-        if holds_others or not np.can_cast(labels.dtype, output.data.dtype, "same_kind"):
-            raise AnnotatorError(
-                f"layer '{output.name}' holds other objects than the saved ones; pick 'new layer' for the objects to "
-                "go on with those."
-            )
-
     def set_sign(self, *, is_positive: bool) -> None:
         """What is drawn next lies on the object, or on the background."""
         self._is_positive = is_positive
-        with self._writing():
+        with self._writing:
             set_next_sign(self._layers, is_positive=is_positive)
         self.sign_changed.emit(is_positive)
 
@@ -786,8 +767,10 @@ class Annotator:
             return
         self._is_closed = True
         self._asker.close()
-        self._numbers.close()
-        self._disconnect()
+        self._objects.close()
+        self._watch.close()
+        for emitter, callback in self._connections():
+            emitter.disconnect(callback)
         self._keys.restore()
         self._views.close()
         self.busy_changed.emit("")
@@ -797,7 +780,7 @@ class Annotator:
 
     def _read(self) -> None:
         """Bring prompts, preview and request into line with what the layers show."""
-        self._is_reading_due = self._is_paint_due = False
+        self._watch.begin_reading()
         if self._is_closed:
             return
         try:
@@ -806,9 +789,9 @@ class Annotator:
             self._asker.drop()
             self._notice(str(error))
             return
-        with self._writing():
+        with self._writing:
             restyle(self._layers)
-            if not self._is_pressed:
+            if not self._watch.is_pressed:
                 set_default_sign(self._layers.points, is_positive=self._is_positive)
         self._take_in(frame, self._reading(frame))
 
@@ -817,7 +800,7 @@ class Annotator:
         self._asker.replace_answerer(self._new_answerer())
         for state in self._slices.values():
             state.answer = state.base = None
-        self._on_drawn()
+        self._watch.note()
 
     def _new_answerer(self) -> Answerer:
         return Answerer(self._model, self._input.read, zoom=self._zoom)
@@ -843,7 +826,7 @@ class Annotator:
 
     def _follow(self, frame: SliceFrame, state: SliceState) -> None:
         """Make the layers show the prompts of the state, then ask for their mask."""
-        with self._writing():
+        with self._writing:
             show_prompts(
                 self._layers,
                 frame,
@@ -857,16 +840,15 @@ class Annotator:
 
     def _do(self, frame: SliceFrame, state: SliceState, change: Change) -> None:
         """Do something that can be taken back."""
-        for edit in change.labels:
-            self._write(edit)
+        self._objects.write(change.labels)
         self._remember(change)
         self._set(frame, state, change.after, None if change.objects is None else change.objects[1])
 
     def _do_to_objects(self, edit: ObjectEdit) -> None:
         frame, state = self._now()
-        records = (self._records, edit.records)
+        records = (self._objects.records, edit.records)
         draft = state.draft
-        if draft.label is not None and draft.label not in edit.records and draft.label in self._records:
+        if draft.label is not None and draft.label not in edit.records and draft.label in self._objects.records:
             raise DraftInTheWayError(f"object {draft.label} is being changed; accept or reset it first.")
         self._do(frame, state, Change(edit.text, frame.shown, draft, draft, edit.labels, records))
 
@@ -893,7 +875,7 @@ class Annotator:
             # the next object gets the threshold and clean-up that are in force now
             self._settings = draft.next()
         if records is not None:
-            self._records = records
+            self._objects.records = records
         self._follow(frame, state)
         self.draft_changed.emit()
         if records is not None:
@@ -902,16 +884,8 @@ class Annotator:
     def _remember(self, change: Change) -> None:
         self._history = self._history.adding(change)
         state = self._slices.get(change.shown)
-        if state is not None:
-            changes = (*self._history.done, *self._history.undone)
-            state.forget_marks(
-                {
-                    prompt
-                    for one in changes
-                    if one.shown == change.shown
-                    for prompt in one.before.prompts + one.after.prompts
-                }
-            )
+        if state is not None and state.has_many_marks:
+            state.forget_marks(self._history.prompts_on(change.shown))
 
     def _at(self, shown: ShownSlice) -> tuple[SliceFrame, SliceState]:
         """Show a slice, if it is not shown; its frame and state."""
@@ -923,9 +897,7 @@ class Annotator:
 
     def _show_object(self, label: int) -> SliceFrame:
         frame, _ = self._now()
-        place = first_place_of(self._layers.output.data, label)
-        if place is None:
-            raise NoSuchObjectError(f"the labels layer holds no object {label}; pick one that is there.")
+        place = self._objects.place_of(label)
         shown = replace(frame.shown, index=tuple(place[axis] for axis in frame.shown.other_axes))
         frame, _ = self._at(shown)
         centre = frame.image_map.to_world(np.array([place], float))[0]
@@ -934,44 +906,17 @@ class Annotator:
         self._viewer.camera.center = tuple(float(whole[axis]) for axis in self._viewer.dims.displayed)
         return frame
 
-    def _is_on(self, shown: ShownSlice, label: int) -> bool:
-        """Whether an object has prompts or pixels on a slice."""
-        if shown in self._records.get(label).slices:
-            return True
-        return bool((np.asarray(self._layers.output.data[shown.selector]) == label).any())
-
-    def _require_unlocked(self, label: int) -> None:
-        if label in self._records.locked:
-            raise LockedLabelError(f"object {label} is locked; unlock it first.")
-
     def _overlap(self, shown: ShownSlice, mask: Mask, label: int) -> Overlap:
         """What becomes of other objects' pixels; asks, if that is wanted and there are any."""
         if self.overlap != "ask":
             return self.overlap
-        others = labels_under(self._layers.output.data, shown, mask, but=(label, *self._records.locked))
+        others = labels_under(self._objects.data, shown, mask, but=(label, *self._objects.records.locked))
         if not others or self.ask_overlap is None:
             return "keep"
         answer = self.ask_overlap(others)
         if answer == "cancel":
             raise NothingToAcceptError("nothing was written; the prompts stay.")
         return answer
-
-    def _base(self, shown: ShownSlice, state: SliceState) -> PackedMask:
-        """The mask of a reopened object from which changes of it are counted."""
-        label = state.draft.label
-        accepted = None if label is None else self._records.get(label).slices.get(shown)
-        if accepted is not None:
-            return accepted.mask
-        return state.base or PackedMask.of(np.zeros(shown.shape, bool))
-
-    def _mask(self, shown: ShownSlice, state: SliceState) -> Mask | None:
-        """The mask on a slice: of a reopened object with what was painted on it by hand; None if there is none."""
-        mask = state.mask(self._spacing(shown))
-        if mask is None or state.draft.label is None:
-            return mask
-        base = self._base(shown, state).unpacked()
-        pixels = np.asarray(self._layers.output.data[shown.selector]) == state.draft.label
-        return np.where(mask == base, pixels, mask)
 
     def _spacing(self, shown: ShownSlice) -> tuple[float, float]:
         """(row, column) size of a pixel in the units of the image layer."""
@@ -986,7 +931,7 @@ class Annotator:
         newest = self._asker.newest
         if newest is not None and (newest.prompts or newest.shown != shown):
             self._asker.drop()
-        self._show(shown, self._mask(shown, state) if state.prompts else self._pixels_of_draft(shown, state))
+        self._show(shown, state)
 
     def _on_answer(self, answer: Answer) -> None:
         if answer.request.prompts:
@@ -998,82 +943,18 @@ class Annotator:
             if mask is not None and state.draft.label is not None and isinstance(only, MaskPrompt):
                 # the model's own view of an object that it did not make: its later answers are compared with this
                 state.base = PackedMask.of(mask)
-            self._show(shown, self._mask(shown, state))
+            self._show(shown, state)
 
     # showing
 
-    def _show(self, shown: ShownSlice, mask: Mask | None) -> None:
-        self._views.show_mask(shown, mask)
-        state = self._slices.get(shown)
-        self._views.show_probability(shown, state.prediction if state is not None else None)
+    def _show(self, shown: ShownSlice, state: SliceState) -> None:
+        self._views.show_mask(shown, mask_to_show(self._objects, shown, state, self._spacing(shown)))
+        self._views.show_probability(shown, state.prediction)
         self.mask_changed.emit()
 
     def _notice(self, text: str) -> None:
         self._last_notice = text
         self.noticed.emit(text)
-
-    def _pixels_of_draft(self, shown: ShownSlice, state: SliceState) -> Mask | None:
-        """A reopened object without prompts, as it is."""
-        if state.draft.label is None:
-            return None
-        return np.asarray(self._layers.output.data[shown.selector] == state.draft.label)
-
-    def _mask_to_accept(self, frame: SliceFrame, state: SliceState) -> Mask:
-        """The mask of the prompts alone, without what was painted by hand."""
-        if not state.prompts:
-            if state.draft.label is not None:
-                return np.zeros(frame.shown.shape, bool)
-            raise NothingToAcceptError("there is no mask to accept; click on an object first.")
-        mask = state.mask(self._spacing(frame.shown))
-        if mask is None:
-            raise StillComputingError(
-                "the mask that is shown is older than the prompts or the zoom; wait until the new one is there, then "
-                "accept."
-            )
-        return mask
-
-    # the output layer
-
-    def _next_label(self, shown: ShownSlice) -> int:
-        return self._numbers.next_free(np.asarray(self._layers.output.data[shown.selector]))
-
-    def _write(self, edit: LabelEdit) -> None:
-        with self._writing():
-            apply_edit(self._layers.output, edit)
-        self._numbers.exchange(edit.before, edit.after)
-
-    def _revert(self, edit: LabelEdit) -> None:
-        with self._writing():
-            revert_edit(self._layers.output, edit)
-        self._numbers.exchange(edit.after, edit.before)
-
-    def _on_output_painted(self, event: Any) -> None:
-        """Somebody else wrote into the output layer; what is locked is put back."""
-        if self._is_writing:
-            return
-        self._numbers.on_painted(event)
-        self._stroke, self._is_stroke_due = tuple(event.value), True
-        self._put_locked_back()
-        self.objects_changed.emit()
-
-    def _on_output_pixels(self, _: Any = None) -> None:
-        """Pixels were written: napari tells of a stroke after that for the mouse, but before it for `Labels.paint`."""
-        if self._is_stroke_due and not self._is_writing:
-            self._is_stroke_due = False
-            self._put_locked_back()
-            self.objects_changed.emit()
-
-    def _put_locked_back(self) -> None:
-        """Undo what the last stroke did to locked objects, as far as it is written."""
-        if not self._stroke:
-            return
-        with self._writing():
-            hurt, is_done = restore_locked(self._layers.output, self._stroke, self._records.locked)
-        if is_done or not hurt:
-            self._stroke = ()
-        if hurt:
-            names = ", ".join(str(label) for label in hurt)
-            self._notice(f"Object {names} is locked, so it was left as it was. Unlock it to paint.")
 
     # the viewer's side
 
@@ -1091,7 +972,7 @@ class Annotator:
             raise AnnotatorError("this annotation was closed; start a new one.")
         frame = SliceFrame.of(self._viewer, self._layers.image)
         finish_drawing(self._layers.shapes)
-        if self._is_reading_due or frame.shown not in self._slices:
+        if self._watch.is_due or frame.shown not in self._slices:
             self._read()
         return frame, self._slices[frame.shown]
 
@@ -1122,83 +1003,20 @@ class Annotator:
         """Do what a key does, by the name of its action; what cannot be done now is told through `failed`."""
         self._safely(action)()
 
-    def _writing(self) -> _Writing:
-        return _Writing(self)
-
     def _connections(self) -> Iterator[tuple[Any, Callable[[Any], None]]]:
-        viewer, layers = self._viewer, self._layers
-        for emitter in (layers.points.events, layers.shapes.events):
-            yield emitter.data, self._on_drawn
-            yield emitter.features, self._on_drawn
-        strokes = layers.scribbles.events
-        yield strokes.paint, self._on_painted
-        yield strokes.labels_update, self._on_pixels
-        yield strokes.data, self._on_drawn
-        yield strokes.set_data, self._on_drawn
-        yield layers.output.events.paint, self._on_output_painted
-        yield layers.output.events.labels_update, self._on_output_pixels
-        yield layers.output.events.data, self._numbers.on_data
-        for name in ("current_step", "order", "ndisplay"):
-            yield getattr(viewer.dims.events, name), self._on_drawn
-        yield layers.image.events.data, self._on_image_data
-        yield viewer.layers.events.removed, self._on_layer_removed
-        yield viewer.layers.selection.events.active, self._on_let_go
+        yield from self._objects.connections()
+        yield self._layers.image.events.data, self._on_image_data
+        yield self._viewer.layers.events.removed, self._on_layer_removed
 
     def _connect(self) -> None:
         self._asker.answered.connect(self._on_answer)
         self._asker.busy_changed.connect(self.busy_changed.emit)
         self._asker.failed.connect(self.failed.emit)
+        self._objects.painted.connect(self.objects_changed.emit)
+        self._objects.noticed.connect(self._notice)
+        self._watch.connect()
         for emitter, callback in self._connections():
             emitter.connect(callback)
-        for layer in self._layers.prompts:
-            layer.mouse_drag_callbacks.append(self._on_press)
-
-    def _disconnect(self) -> None:
-        for emitter, callback in self._connections():
-            emitter.disconnect(callback)
-        for layer in self._layers.prompts:
-            if self._on_press in layer.mouse_drag_callbacks:
-                layer.mouse_drag_callbacks.remove(self._on_press)
-
-    def _on_drawn(self, event: Any = None) -> None:
-        """Something changed on the layers or in the view: read once napari is done with it."""
-        if self._is_writing or self._is_closed or self._is_reading_due:
-            return
-        self._is_reading_due = True
-        if not self._is_pressed:
-            self._executor.defer(self._read_if_due)
-
-    def _on_painted(self, event: Any) -> None:
-        """A stroke ended. Napari tells it after the pixels for the mouse, and before them for `Labels.paint`."""
-        self._on_drawn(event)
-        self._is_paint_due = True
-
-    def _on_pixels(self, event: Any) -> None:
-        """Pixels were written; while the mouse paints, the stroke's end is waited for."""
-        if self._is_paint_due:
-            self._on_drawn(event)
-
-    def _read_if_due(self) -> None:
-        if self._is_reading_due and not self._is_pressed:
-            self._read()
-
-    def _on_press(self, layer: Any, event: Any) -> Iterator[None]:
-        """While the mouse is pressed on a prompt layer, what it does there is not done, and is not read."""
-        self._is_pressed = True
-        if layer == self._layers.points and str(layer.mode) == "add":
-            # napari adds the point on release, with the default sign; Shift turns it round for this click
-            with self._writing():
-                set_default_sign(layer, is_positive=self._is_positive != ("Shift" in event.modifiers))
-        yield
-        while event.type == "mouse_move":
-            yield
-        self._on_let_go()
-
-    def _on_let_go(self, _: Any = None) -> None:
-        """The mouse was released, or another layer was selected, so that napari will not tell us of the release."""
-        self._is_pressed = False
-        if self._is_reading_due:
-            self._executor.defer(self._read_if_due)
 
     def _on_image_data(self, event: Any) -> None:
         """Other pixels: what was computed is void."""
@@ -1232,17 +1050,3 @@ def _difference(before: Draft, after: Draft) -> str:
     if n_after > n_before:
         return f"add a {after.prompts[-1].kind}"
     return "remove a prompt" if n_after < n_before else "change a prompt"
-
-
-class _Writing:
-    """While it lasts, changes of the layers are our own and are not read."""
-
-    def __init__(self, annotator: Annotator) -> None:
-        self._annotator = annotator
-
-    def __enter__(self) -> None:
-        self._was_writing = self._annotator._is_writing
-        self._annotator._is_writing = True
-
-    def __exit__(self, *_: object) -> None:
-        self._annotator._is_writing = self._was_writing

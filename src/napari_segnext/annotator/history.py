@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_segnext.annotator.draft import Draft
     from napari_segnext.annotator.label_edits import LabelEdit
     from napari_segnext.annotator.objects import ObjectRecords
+    from napari_segnext.prompts import Prompt
 
 MAX_CHANGES = 200
 MAX_BYTES = 256_000_000
@@ -74,6 +75,11 @@ class History:
             n_bytes -= done[0].n_bytes
             done = done[1:]
         return History(done)
+
+    def prompts_on(self, shown: ShownSlice) -> set[Prompt]:
+        """All prompts that some change of a slice can bring back."""
+        changes = [change for change in (*self.done, *self.undone) if change.shown == shown]
+        return {prompt for change in changes for prompt in change.before.prompts + change.after.prompts}
 
     def undoing(self) -> History:
         """History after the newest change was taken back."""

@@ -90,8 +90,12 @@ class SliceState:
         masks = [prompt for prompt in self.prompts if isinstance(prompt, MaskPrompt)]
         return replace(self.draft, prompts=in_given_order(self.prompts, [*masks, *reading.prompts]))
 
+    @property
+    def has_many_marks(self) -> bool:
+        """Whether marks should be forgotten that are not needed any more."""
+        return len(self.marks) > MAX_MARKS
+
     def forget_marks(self, needed: Collection[Prompt]) -> None:
-        """Keep no more marks than needed, if there are many."""
-        if len(self.marks) > MAX_MARKS:
-            kept = {*needed, *self.prompts}
-            self.marks = {prompt: mark for prompt, mark in self.marks.items() if prompt in kept}
+        """Keep the marks of these prompts and of the present ones alone."""
+        kept = {*needed, *self.prompts}
+        self.marks = {prompt: mark for prompt, mark in self.marks.items() if prompt in kept}

@@ -106,6 +106,6 @@ def show_in(viewer: Any, scene: "Scene", model: str, device: str) -> Any:
     )
     viewer.window.add_dock_widget(widget, name="SegNext annotator")
     if model != DEFAULT_MODEL:
-        widget.add_model_file(str(find_weights(model)))
+        widget.models.add_file(str(find_weights(model)))
     widget.start()
     return widget

@@ -131,7 +131,7 @@ class AnnotatorWidget(DockedWidget):
         if self._image.layer is None:
             self._warn("There is no image to annotate. Open one, or take one from File → Open Sample → SegNext.")
             return
-        key = (self._models.name, self._device.currentText())
+        key = (self.models.name, self._device.currentText())
         if self._model is not None and key == self._model_key:
             self._begin(self._model)
             return
@@ -354,8 +354,8 @@ class AnnotatorWidget(DockedWidget):
         )
         form = form_layout()
         form.addRow("Image", self._image)
-        self._models = ModelChoice(self._preferences.default_model)
-        form.addRow("Model", self._models)
+        self.models = ModelChoice(self._preferences.default_model)
+        form.addRow("Model", self.models)
         self._device = device_choice(self._preferences.device)
         form.addRow("Device", self._device)
         form.addRow("Zoom", self._build_zoom())
@@ -367,7 +367,7 @@ class AnnotatorWidget(DockedWidget):
             self._zoom.addItem(name)
             self._zoom.setItemData(row, text, Qt.ItemDataRole.ToolTipRole)
         self._zoom.currentIndexChanged.connect(self._on_zoom_picked)
-        self._models.changed.connect(self._tell_preference)
+        self.models.changed.connect(self._tell_preference)
         self._tell_preference()
         return self._zoom
 
@@ -506,8 +506,8 @@ class AnnotatorWidget(DockedWidget):
     def _tell_preference(self, *_: object) -> None:
         """Say in the tooltip what automatic means, as far as it is known."""
         meaning = "as the model prefers; which that is, you read here once it is loaded"
-        if self._model is not None and self._model_key[0] == self._models.name:
-            meaning = f"{'on' if will_zoom(self._model, None) else 'off'}, as {self._models.text} prefers"
+        if self._model is not None and self._model_key[0] == self.models.name:
+            meaning = f"{'on' if will_zoom(self._model, None) else 'off'}, as {self.models.text} prefers"
         self._zoom.setToolTip(f"{_ZOOM_TEXT}Automatic: {meaning}.")
 
     # buttons
@@ -561,7 +561,7 @@ class AnnotatorWidget(DockedWidget):
         self._start_button.setEnabled(is_on or (self._image.layer is not None and not is_loading))
         self._image.setEnabled(not is_loading)
         choices = (self._points, self._shapes, self._scribbles, self._output)
-        self._models.set_changeable(not is_on and not is_loading)
+        self.models.set_changeable(not is_on and not is_loading)
         for widget in (self._device, *choices):
             widget.setEnabled(not is_on and not is_loading)
         tool = tool_in_hand(self._viewer, annotator.layers) if annotator is not None else None
@@ -570,7 +570,7 @@ class AnnotatorWidget(DockedWidget):
             button.setChecked(tool is not None and tool.name == name)
         for button in (self._object_button, self._background_button):
             button.setEnabled(is_on)
-        self._accept_button.setEnabled(annotator is not None and annotator.mask is not None)
+        self._accept_button.setEnabled(annotator is not None and annotator.prediction is not None)
         self._reset_button.setEnabled(annotator is not None and len(annotator.prompts) > 0)
         self._undo_button.setEnabled(annotator is not None and annotator.can_undo)
         self._redo_button.setEnabled(annotator is not None and annotator.can_redo)

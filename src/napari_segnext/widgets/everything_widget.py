@@ -193,7 +193,7 @@ class EverythingWidget(DockedWidget):
         clicks = self._clicks(frame) if self._prompts.currentText() == POINTS else None
         boxes = self._boxes(frame) if self._prompts.currentText() == RECTANGLES else None
         return _Run(
-            model_key=(self._models.name, self._device.currentText()),
+            model_key=(self.models.name, self._device.currentText()),
             image=image,
             shown=frame.shown,
             output=output,
@@ -311,7 +311,7 @@ class EverythingWidget(DockedWidget):
         self._image = LayerChoice(self._viewer, lambda layer: isinstance(layer, Image), parent=self)
         self._image.setToolTip("The image: 2D or a stack, grey or RGB. Of a stack, the slice that is shown.")
         preferences = preferences_or_defaults()
-        self._models = ModelChoice(preferences.default_model)
+        self.models = ModelChoice(preferences.default_model)
         self._device = device_choice(preferences.device)
         self._zoom = QComboBox()
         self._zoom.addItems(list(_ZOOMS))
@@ -321,7 +321,7 @@ class EverythingWidget(DockedWidget):
         )
         form = form_layout()
         form.addRow("Image", self._image)
-        form.addRow("Model", self._models)
+        form.addRow("Model", self.models)
         form.addRow("Device", self._device)
         form.addRow("Zoom", self._zoom)
         return form
@@ -410,7 +410,7 @@ class EverythingWidget(DockedWidget):
     def _update_controls(self, *_: object) -> None:
         """Bring everything into line with what can be done."""
         is_running = self._run is not None
-        self._models.set_changeable(not is_running)
+        self.models.set_changeable(not is_running)
         pickers = (self._image, self._device, self._zoom, self._prompts, self._output)
         for picker in (*pickers, self._min_stability, self._min_object_px):
             picker.setEnabled(not is_running)
