@@ -111,6 +111,18 @@ def test_wrong_config_is_one_line(text: str, words: str, cli: Cli, config: Path)
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_run_before_is_trained_first_and_only_once(cli: Cli, config: Path, tmp_path: Path) -> None:
+    second = CONFIG.replace('output = "run"', 'output = "second"\ninitial_weights = "run.toml"')
+    (tmp_path / "second.toml").write_text(second.replace('"mine"', '"theirs"'))
+    done = cli("train", tmp_path / "second.toml", "-d", "cpu")
+    assert done.exit_code == 0, done.output
+    first = tmp_path / "run" / "mine.safetensors"
+    assert f"wrote {tmp_path / 'second' / 'theirs.safetensors'}" in done.stdout
+    written = first.stat().st_mtime_ns
+    assert cli("train", tmp_path / "second.toml", "-d", "cpu", "--resume").exit_code == 0
+    assert first.stat().st_mtime_ns == written
+
+
 def test_absent_config_is_told(cli: Cli) -> None:
     done = cli("train", "absent.toml")
     assert done.exit_code == 2

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from napari_segnext.errors import ConfigError
 from napari_segnext.models.config import FusionConfig, HybridConfig, SegNextConfig
@@ -98,3 +99,38 @@ def test_it_is_the_mean_of_both(model, mirrored):
         flipped = torch.tensor([[[10.0, 43.0, 1.0]]])
         other = model.predict_logits(model.encode_image(image.flip(-1)), flipped, mask).flip(-1)
     torch.testing.assert_close(logits, (seen + other) / 2, atol=1e-5, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def with_fine_skip(model):
+    config = replace(CONFIG, encoder=replace(CONFIG.encoder, uses_fine_skip=True))
+    torch.manual_seed(1)
+    one = SegNext(config).eval()
+    one.load_state_dict({**one.state_dict(), **model.state_dict()})
+    return one
+
+
+def test_fine_skip_adds_nothing_before_it_is_trained(model, with_fine_skip):
+    image, prompt_map = torch.rand(3, 64, 64), torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        plain, fine = (one.decode(one.encode_image(image).levels, prompt_map) for one in (model, with_fine_skip))
+    torch.testing.assert_close(fine, F.interpolate(plain, scale_factor=2.0, mode="bilinear"), atol=1e-5, rtol=1e-4)
+
+
+def test_fine_skip_tells_single_pixels_apart(with_fine_skip):
+    torch.nn.init.normal_(with_fine_skip.decoder.fine.to_logits.weight)
+    image = torch.rand(3, 64, 64)
+    with torch.inference_mode():
+        embedding = with_fine_skip.encode_image(image)
+        prompt_map = torch.zeros(1, 3, 64, 64)
+        assert [tuple(level.shape[-2:]) for level in embedding.levels] == [(32, 32), (16, 16), (8, 8), (4, 4)]
+        logits = with_fine_skip.decode(embedding.levels, prompt_map)
+        assert logits.shape == (1, 1, 64, 64)
+        steps = (logits[..., 1:] - logits[..., :-1]).abs()
+    assert steps[..., ::2].mean() > 0.5 * steps[..., 1::2].mean()
+
+
+def test_fine_skip_meets_prompts_at_a_half(with_fine_skip):
+    with torch.inference_mode():
+        levels = with_fine_skip.prompt_embedding(torch.rand(2, 3, 64, 64))
+    assert [tuple(level.shape) for level in levels] == [(2, 4, 32, 32), (2, 8, 16, 16), (2, 12, 8, 8), (2, 16, 4, 4)]

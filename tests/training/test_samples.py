@@ -69,6 +69,15 @@ def test_series_of_a_domain_are_drawn_by_the_root_of_their_size(config):
     assert np.mean(drawn) == pytest.approx(1 / (1 + 3), abs=0.03)
 
 
+def test_series_are_drawn_more_often_by_their_weight(config):
+    first, second, _ = find_sources(config.data)
+    sources = [replace(first, id="one1"), replace(second, id="other1")]
+    config = replace(config, data=replace(config.data, series_weights={"one": 3.0}))
+    dataset = SampleDataset(sources, config, config.stages[0], click_spacing_px=3)
+    rng = np.random.default_rng(0)
+    assert np.mean([dataset._chosen(rng).id == "one1" for _ in range(2000)]) == pytest.approx(3 / 4, abs=0.03)
+
+
 def test_procedural_images_are_a_domain_beside_the_real_ones(config):
     config = replace(config, data=replace(config.data, n_procedural=4, procedural_px=64))
     sources = find_sources(config.data)

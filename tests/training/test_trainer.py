@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_segnext.errors import CheckpointError, ConfigError
-from napari_segnext.training import Trainer, read_training_config
+from napari_segnext.training import Trainer, read_training_config, read_training_runs
 from napari_segnext.training.prompt_simulation import PromptMix
 from napari_segnext.training.samples import SampleDataset, collate
 from napari_segnext.training.sources import find_sources
@@ -77,7 +77,7 @@ def test_killed_process_leaves_a_checkpoint_that_loads(run_folder):
     often = ("save_every_n_steps = 2", "save_every_n_steps = 1")
     config_in(run_folder, steps=("n_steps = 3", "n_steps = 500"), save=often)
     code = f"""
-from napari_segnext.training import Trainer, read_training_config
+from napari_segnext.training import Trainer, read_training_config, read_training_runs
 for progress in Trainer(read_training_config({str(run_folder / "config.toml")!r})).run():
     pass
 """
@@ -224,6 +224,57 @@ def test_initial_weights_of_another_size_are_refused_in_words(run_folder):
     )
     with pytest.raises(ConfigError, match=r"of another size: \d+ tensors differ, such as .*; expected"):
         Trainer(config)
+
+
+def second_run(folder, entries=""):
+    """A run that begins with the weights of `config.toml`, and has a fine skip besides."""
+    text = (folder / "config.toml").read_text()
+    text = text.replace('output = "run"', f'output = "second"\ninitial_weights = "config.toml"\n{entries}')
+    text = text.replace("n_heads = 2\n\n[model.fusion]", "n_heads = 2\nuses_fine_skip = true\n\n[model.fusion]")
+    (folder / "second.toml").write_text(text)
+    return read_training_runs(folder / "second.toml")
+
+
+NEW_PARTS = 'new_parts = ["prompt_embedding.to_2", "decoder.fine"]'
+
+
+def test_run_begins_with_the_weights_of_another_and_new_parts_at_random(run_folder):
+    first, second = second_run(run_folder, NEW_PARTS)
+    _, trainer = weights_after(first)
+    begun = Trainer(second).model.state_dict()
+    known = load_model(trainer.weights_path, device="cpu").state_dict()
+    new = [key for key in begun if key not in known]
+    assert new
+    assert all(key.startswith(("prompt_embedding.to_2", "decoder.fine")) for key in new)
+    assert all(torch.equal(begun[key], value) for key, value in known.items())
+
+
+def test_weights_that_lack_a_part_are_refused_unless_it_is_called_new(run_folder):
+    first, second = second_run(run_folder)
+    weights_after(first)
+    with pytest.raises(ConfigError, match="name new tensors in new_parts"):
+        Trainer(second)
+
+
+def test_trainer_wants_weights_not_the_run_that_makes_them(run_folder):
+    second_run(run_folder)
+    with pytest.raises(ConfigError, match="Use read_training_runs"):
+        Trainer(read_training_config(run_folder / "second.toml"))
+
+
+def test_runs_that_begin_with_each_other_are_refused(run_folder):
+    second_run(run_folder)
+    text = (run_folder / "config.toml").read_text()
+    (run_folder / "config.toml").write_text(f'initial_weights = "second.toml"\n{text}')
+    with pytest.raises(ConfigError, match="begins with weights of its own"):
+        read_training_runs(run_folder / "second.toml")
+
+
+def test_absent_run_to_begin_with_is_told(run_folder):
+    second_run(run_folder)
+    (run_folder / "config.toml").unlink()
+    with pytest.raises(FileNotFoundError, match="Correct initial_weights"):
+        read_training_runs(run_folder / "second.toml")
 
 
 def test_provenance_holds_no_local_folders(run_folder):

@@ -6,13 +6,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from napari_segnext.commands.exits import CommandError, Interrupted
 from napari_segnext.commands.options import Device
 from napari_segnext.commands.progress import progress
+
+if TYPE_CHECKING:
+    from napari_segnext.training import TrainingConfig
 
 
 def train(
@@ -32,36 +35,39 @@ def train(
     """Train a model as a TOML file says. Ctrl-C saves the state; --resume goes on from it."""
     if not config.is_file():
         raise FileNotFoundError(f"there is no training file '{config}'. Check the path.")
-    from napari_segnext.training.config import read_training_config
+    from napari_segnext.training.config import read_training_runs
 
-    settings = read_training_config(config, changes or ())
-    checkpoint = Path(settings.output) / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise CommandError(f"there is a run in '{settings.output}' already. Add --resume to go on, or change 'output'.")
-    if resume and not checkpoint.exists():
-        raise CommandError(f"there is no checkpoint '{checkpoint}' to go on from. Leave --resume out to start.")
+    *before, last = read_training_runs(config, changes or ())
+    # runs that were trained before are not trained again, but the one that was asked for is
+    runs = [*(run for run in before if not run.weights_path.exists()), last]
+    begun = [run.output for run in runs if (Path(run.output) / "checkpoint.pt").exists()]
+    if begun and not resume:
+        raise CommandError(f"there is a run in '{begun[0]}' already. Add --resume to go on, or change 'output'.")
+    if resume and not begun:
+        raise CommandError(f"there is no checkpoint in '{runs[0].output}' to go on from. Leave --resume out to start.")
+    repeated = "".join(f" --set {shlex.quote(change)}" for change in changes or ())
+    for run in runs:
+        _train(run, device, go_on=f"go on with: napari-segnext train {config}{repeated} --resume")
+    path = last.weights_path
+    typer.echo(f"wrote {path}; use it with --model {path}, or name it: napari-segnext models import {path}")
 
+
+def _train(run: "TrainingConfig", device: str, *, go_on: str) -> None:
     from napari_segnext.training import Trainer
     from napari_segnext.weights import find_device
 
-    trainer = Trainer(settings, device=str(find_device(device)))
-    repeated = "".join(f" --set {shlex.quote(change)}" for change in changes or ())
-    go_on = f"go on with: napari-segnext train {config}{repeated} --resume"
+    trainer = Trainer(run, device=str(find_device(device)))
     try:
-        is_done = _ran_to_the_end(trainer, settings.n_steps)
+        is_done = _ran_to_the_end(trainer, run.n_steps)
     except KeyboardInterrupt as error:
         raise Interrupted(f"What was saved last is in '{trainer.checkpoint_path}'; {go_on}") from error
     if not is_done:
-        raise Interrupted(
-            f"Step {trainer.step} of {settings.n_steps} was saved to '{trainer.checkpoint_path}'; {go_on}"
-        )
-    path = trainer.weights_path
-    typer.echo(f"wrote {path}; use it with --model {path}, or name it: napari-segnext models import {path}")
+        raise Interrupted(f"Step {trainer.step} of {run.n_steps} was saved to '{trainer.checkpoint_path}'; {go_on}")
 
 
 def _ran_to_the_end(trainer: Any, n_steps: int) -> bool:
     """Train; after Ctrl-C finish the step, save, and return False. A second Ctrl-C ends at once."""
-    with _ctrl_c_noted() as is_wanted, progress("training", n_steps, unit="steps") as report:
+    with _ctrl_c_noted() as is_wanted, progress(f"training {trainer.config.name}", n_steps, unit="steps") as report:
         try:
             for state in trainer.run(is_wanted=is_wanted):
                 report(state.step, f"loss {state.loss:.4f}, IoU {state.iou:.3f}")

@@ -45,6 +45,9 @@ class HybridConfig:
         Of the transformer at 1/16.
     uses_skips
         Whether the decoder sees the image at 1/4 and 1/8, too; False is for ablations.
+    uses_fine_skip
+        Whether image, prompts and decoder also meet at 1/2, for structures of one or two pixels; logits then have the
+        full size of the model input.
     """
 
     stage_widths: tuple[int, int, int] = (24, 40, 80)
@@ -54,6 +57,7 @@ class HybridConfig:
     n_heads: int = 4
     mlp_ratio: float = 4.0
     uses_skips: bool = True
+    uses_fine_skip: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ PROMPT_STEM_WIDTH = 16
 
 
 class HybridEncoder(nn.Module):
-    """Image → three levels of image embedding, at 1/4, 1/8 and 1/16.
+    """Image → levels of image embedding at 1/4, 1/8 and 1/16, and at 1/2 if there is a fine skip.
 
     Parameters
     ----------
@@ -33,6 +33,7 @@ class HybridEncoder(nn.Module):
         super().__init__()
         half, quarter, eighth = config.stage_widths
         n_quarter, n_eighth = config.blocks_per_stage
+        self.uses_fine_skip = config.uses_fine_skip
         self.stem = ConvNormReLU(3, half, stride=2)
         self.stage_4 = nn.Sequential(
             ConvNormReLU(half, quarter, stride=2), *(ResidualBlock(quarter) for _ in range(n_quarter))
@@ -57,18 +58,20 @@ class HybridEncoder(nn.Module):
             )
         )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """`(B, 3, H, W)` normalised → levels, finest first."""
-        at_4 = self.stage_4(self.stem(image))
+        at_2 = self.stem(image)
+        at_4 = self.stage_4(at_2)
         at_8 = self.stage_8(at_4)
         at_16 = self.to_tokens(at_8)
         at_16 = at_16 + self.position(at_16)
         tokens = self.blocks(at_16.flatten(2).transpose(1, 2))
-        return at_4, at_8, tokens.transpose(1, 2).unflatten(2, at_16.shape[-2:])
+        levels = at_4, at_8, tokens.transpose(1, 2).unflatten(2, at_16.shape[-2:])
+        return (at_2, *levels) if self.uses_fine_skip else levels
 
 
 class PyramidPromptEmbedding(nn.Module):
-    """Prompt map → three levels of prompt embedding, through small strides.
+    """Prompt map → as many levels of prompt embedding as the image has, through small strides.
 
     Parameters
     ----------
@@ -83,22 +86,26 @@ class PyramidPromptEmbedding(nn.Module):
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
-        _, quarter, eighth = config.stage_widths
+        half, quarter, eighth = config.stage_widths
+        self.to_2 = nn.Conv2d(PROMPT_STEM_WIDTH, half, 1) if config.uses_fine_skip else None
         self.to_4 = nn.Sequential(
             ConvNormReLU(3, PROMPT_STEM_WIDTH, stride=2), ConvNormReLU(PROMPT_STEM_WIDTH, quarter, stride=2)
         )
         self.to_8 = ConvNormReLU(quarter, eighth, stride=2)
         self.to_16 = nn.Conv2d(eighth, config.width, 3, stride=2, padding=1)
 
-    def forward(self, prompt_map: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, prompt_map: Tensor) -> tuple[Tensor, ...]:
         """`(B, 3, H, W)` → levels, finest first."""
-        at_4 = self.to_4(prompt_map)
+        stem, to_4 = self.to_4
+        at_2 = stem(prompt_map)
+        at_4 = to_4(at_2)
         at_8 = self.to_8(at_4)
-        return at_4, at_8, self.to_16(at_8)
+        levels = at_4, at_8, self.to_16(at_8)
+        return levels if self.to_2 is None else (self.to_2(at_2), *levels)
 
 
 class SkipDecoder(nn.Module):
-    """Three fused levels → logits at half the model input.
+    """Three fused levels → logits at half the model input; with a fine skip, four → logits at its full size.
 
     Parameters
     ----------
@@ -108,20 +115,46 @@ class SkipDecoder(nn.Module):
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
-        _, quarter, eighth = config.stage_widths
+        half, quarter, eighth = config.stage_widths
         self.norm = nn.BatchNorm2d(config.width)
         self.from_16 = nn.Conv2d(config.width, eighth, 1)
         self.at_8 = nn.Sequential(ConvNormReLU(eighth, eighth), ResidualBlock(eighth))
         self.from_8 = nn.Conv2d(eighth, quarter, 1)
         self.at_4 = nn.Sequential(ConvNormReLU(quarter, quarter), ResidualBlock(quarter))
         self.to_logits = nn.Conv2d(quarter, 4, 1)
+        self.fine = FineLevel(quarter, half) if config.uses_fine_skip else None
 
     def forward(self, levels: tuple[Tensor, ...]) -> Tensor:
-        """Levels at 1/4, 1/8 and 1/16 → `(B, 1, H / 2, W / 2)` logits."""
-        at_4, at_8, at_16 = levels
+        """Levels at 1/4, 1/8 and 1/16 → `(B, 1, H / 2, W / 2)` logits; with one at 1/2, too → `(B, 1, H, W)`."""
+        *finest, at_4, at_8, at_16 = levels
         at_8 = self.at_8(at_8 + _doubled(self.from_16(self.norm(at_16))))
         at_4 = self.at_4(at_4 + _doubled(self.from_8(at_8)))
-        return F.pixel_shuffle(self.to_logits(at_4), 2)
+        logits = F.pixel_shuffle(self.to_logits(at_4), 2)
+        if self.fine is None:
+            return logits
+        return _doubled(logits) + self.fine(finest[0], at_4)  # type: ignore[no-any-return]
+
+
+class FineLevel(nn.Module):
+    """What the level at 1/2 adds to the logits; nothing before training.
+
+    Parameters
+    ----------
+    coarse_width, width
+        Channels at 1/4 and at 1/2.
+    """
+
+    def __init__(self, coarse_width: int, width: int) -> None:
+        super().__init__()
+        self.from_4 = nn.Conv2d(coarse_width, width, 1)
+        self.at_2 = ConvNormReLU(width, width)
+        self.to_logits = nn.Conv2d(width, 4, 3, padding=1)
+        nn.init.zeros_(self.to_logits.weight)
+        nn.init.zeros_(self.to_logits.bias)  # type: ignore[arg-type]
+
+    def forward(self, at_2: Tensor, at_4: Tensor) -> Tensor:
+        """Levels at 1/2 and 1/4 → `(B, 1, H, W)`."""
+        return F.pixel_shuffle(self.to_logits(self.at_2(at_2 + _doubled(self.from_4(at_4)))), 2)
 
 
 class ConvNormReLU(nn.Sequential):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ class DataConfig:
     domain_weights
         Relative chance of a domain; 1 where not named. Domains are drawn first, then a series of images (whose ids
         begin with the same letters) by the root of their number, then an image, then an object.
+    series_weights
+        By these a series' chance within its domain is multiplied; 1 where not named.
     min_object_px
         Smaller objects (in pixels of the original image) are not chosen.
     n_procedural, procedural_px, procedural_seed
@@ -37,6 +39,7 @@ class DataConfig:
 
     roots: tuple[str, ...]
     domain_weights: dict[str, float] = field(default_factory=dict)
+    series_weights: dict[str, float] = field(default_factory=dict)
     min_object_px: int = 30
     n_procedural: int = 0
     procedural_px: int = 256
@@ -156,7 +159,10 @@ class TrainingConfig:
     licence, card
         Of the weights, stored with them; the card is Markdown, `card_file` in TOML names a file that holds it.
     initial_weights
-        File of weights to start from instead of random ones (ours, or an original `.pth`); empty for none.
+        File of weights to start from instead of random ones (ours, or an original `.pth`), or the config (`.toml`) of
+        the run that makes them, see `read_training_runs`; empty for none.
+    new_parts
+        Beginnings of the names of tensors that `initial_weights` lacks; these start at random.
     """
 
     name: str
@@ -175,11 +181,17 @@ class TrainingConfig:
     licence: str = ""
     card: str = ""
     initial_weights: str = ""
+    new_parts: tuple[str, ...] = ()
 
     @property
     def n_steps(self) -> int:
         """Steps of all stages."""
         return sum(stage.n_steps for stage in self.stages)
+
+    @property
+    def weights_path(self) -> Path:
+        """The file of weights that comes out."""
+        return Path(self.output) / f"{self.name}.safetensors"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary, stored in checkpoints."""
@@ -217,6 +229,41 @@ def read_training_config(path: Path | str, changes: Sequence[str] = ()) -> Train
     return _config_from_dict(values, path)
 
 
+def read_training_runs(path: Path | str, changes: Sequence[str] = ()) -> tuple[TrainingConfig, ...]:
+    """Read a training run and the runs that its first weights come from.
+
+    Parameters
+    ----------
+    path
+        The file of the last run. Its `initial_weights` may name the file of the run before, and so on.
+    changes
+        As `read_training_config`; of the last run only.
+
+    Returns
+    -------
+    tuple of TrainingConfig
+        First run first; `initial_weights` of each names the weights that the run before writes.
+
+    Raises
+    ------
+    FileNotFoundError, ConfigError
+        As `read_training_config`; also if a run begins with its own weights.
+    """
+    runs = [read_training_config(path, changes)]
+    seen = {Path(path).resolve()}
+    while runs[0].initial_weights.endswith(".toml"):
+        before = Path(runs[0].initial_weights).resolve()
+        if before in seen:
+            raise ConfigError(f"'{before}' begins with weights of its own; expected those of another run. Correct it.")
+        if not before.is_file():
+            raise FileNotFoundError(f"there is no training file '{before}'. Correct initial_weights in '{path}'.")
+        seen.add(before)
+        first = read_training_config(before)
+        runs[0] = replace(runs[0], initial_weights=str(first.weights_path))
+        runs.insert(0, first)
+    return tuple(runs)
+
+
 def require_sound(config: TrainingConfig, domains: Collection[str]) -> None:
     """Check what would break a run later, or never let it end.
 
@@ -249,6 +296,7 @@ def require_sound(config: TrainingConfig, domains: Collection[str]) -> None:
     weights = config.data.domain_weights
     chances = {domain: weights.get(domain, 1.0) for domain in domains}
     _require_chances({**weights, **chances}, sorted(domains), "[data.domain_weights]")
+    _require_chances(config.data.series_weights, (), "[data.series_weights]")
     _require_chances({kind: getattr(config.prompts, kind) for kind in FIRST_PROMPTS}, FIRST_PROMPTS, "[prompts]")
 
 
@@ -273,7 +321,7 @@ def _require_chances(chances: Mapping[str, Any], drawn: Collection[str], where: 
         is_number = isinstance(chance, int | float) and not isinstance(chance, bool)
         if not is_number or not math.isfinite(chance) or chance < 0:
             raise ConfigError(f"{where}: {name} is {chance!r}; expected a number of at least 0. Correct it.")
-    if not any(chances[name] > 0 for name in drawn):
+    if drawn and not any(chances[name] > 0 for name in drawn):
         raise ConfigError(f"{where}: all of {', '.join(drawn)} are 0; expected a sum above 0. Raise one of them.")
 
 

@@ -130,7 +130,8 @@ class SampleDataset(Dataset[TrainingSample]):
     def _chosen(self, rng: Generator) -> Source:
         """A domain by its weight, a series of it by the root of its number of images, and one of these."""
         series = self._by_domain[rng.choice(list(self._by_domain), p=self._domain_chances)]
-        chances = np.sqrt([len(images) for images in series.values()])
+        weights = self._config.data.series_weights
+        chances = np.array([weights.get(name, 1.0) * np.sqrt(len(images)) for name, images in series.items()])
         images = series[rng.choice(list(series), p=chances / chances.sum())]
         return images[rng.integers(len(images))]
 

@@ -100,7 +100,7 @@ class Trainer:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         is_begun = self.checkpoint_path.exists()
         if config.initial_weights and not is_begun:
-            self.model.load_state_dict(_initial_state(config.initial_weights, self.model))
+            self.model.load_state_dict(_initial_state(config, self.model))
         self._average = {key: value.clone() for key, value in self.model.state_dict().items()}
         self._optimiser = torch.optim.AdamW(
             _parameter_groups(self.model, config.optimiser.weight_decay),
@@ -121,7 +121,7 @@ class Trainer:
     @property
     def weights_path(self) -> Path:
         """The averaged weights of the last export."""
-        return self._output / f"{self.config.name}.safetensors"
+        return self.config.weights_path
 
     def run(self, *, is_wanted: Callable[[], bool] = lambda: True) -> Iterator[TrainingProgress]:
         """Train to the end, yielding after each step; saves, validates and exports on the way.
@@ -399,22 +399,26 @@ def _require_fitting_crops(config: TrainingConfig) -> None:
             )
 
 
-def _initial_state(path: str, wanted: SegNext) -> dict[str, Tensor]:
-    """Weights from a file, which must have the sizes of `wanted`."""
+def _initial_state(config: TrainingConfig, wanted: SegNext) -> dict[str, Tensor]:
+    """Weights from a file, which must have the sizes of `wanted`, but for new parts."""
+    path = config.initial_weights
+    if path.endswith(".toml"):
+        raise ConfigError(f"initial_weights is the run '{path}'; expected weights. Use read_training_runs.")
     model = load_model(path, device="cpu")
     if not isinstance(model, SegNext):
         raise ConfigError(f"'{path}' is not a SegNext; expected weights of the model that is trained.")
     found = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     expected = {key: tuple(value.shape) for key, value in wanted.state_dict().items()}
-    differing = [key for key in sorted({*found, *expected}) if found.get(key) != expected.get(key)]
+    new = {key for key in expected if key not in found and key.startswith(config.new_parts)}
+    differing = [key for key in sorted({*found, *expected} - new) if found.get(key) != expected.get(key)]
     if differing:
         key = differing[0]
         raise ConfigError(
             f"initial_weights '{path}' are of another size: {len(differing)} tensors differ, such as {key} "
             f"with {found.get(key, 'nothing')}; expected {expected.get(key, 'nothing')}. "
-            "Give [model] the sizes of these weights, or leave initial_weights out."
+            "Give [model] the sizes of these weights, name new tensors in new_parts, or leave initial_weights out."
         )
-    return {key: value.clone() for key, value in model.state_dict().items()}
+    return {**wanted.state_dict(), **{key: value.clone() for key, value in model.state_dict().items()}}
 
 
 def _git_revision() -> str:
