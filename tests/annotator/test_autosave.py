@@ -307,3 +307,17 @@ def test_waiting_lasts_until_the_last_save_is_written(stack_annotator, tmp_path,
     threading.Timer(0.3, gate.set).start()
     autosave.wait()
     assert read_annotation(autosave.folder).labels.any()
+
+
+def test_looking_through_slices_is_nothing_to_save(stack_annotator, viewer, tmp_path):
+    autosave = Autosave(stack_annotator, tmp_path / "here", ImmediateExecutor())
+    for number in (1, 2, 3):
+        viewer.dims.set_point(0, number)
+    assert not autosave.is_needed
+    stack_annotator.layers.points.add((3, 5, 5))
+    assert autosave.is_needed
+    autosave.save_if_needed()
+    viewer.dims.set_point(0, 2)
+    assert not autosave.is_needed
+    stack_annotator.undo()
+    assert autosave.is_needed

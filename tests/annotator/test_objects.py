@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("napari")
 
+from napari.utils.key_bindings import coerce_keybinding
+
 from napari_segnext.annotator import (
     Annotator,
     DraftInTheWayError,
@@ -15,6 +17,7 @@ from napari_segnext.annotator import (
     NothingToAcceptError,
 )
 from napari_segnext.prompts import Click, MaskPrompt
+from napari_segnext.session.cleanup import Cleanup
 
 from .conftest import DISK
 
@@ -238,6 +241,139 @@ class TestLocks:
         np.testing.assert_array_equal(output.data == 1, before)
 
 
+class TestReopenedObjects:
+    """An object that is worked on cannot be taken away from under the hands."""
+
+    @pytest.fixture
+    def reopened(self, annotator):
+        output = annotator.layers.output
+        output.brush_size = 5
+        output.paint((5, 5), 1)
+        output.paint((20, 20), 2)
+        annotator.reopen(1)
+        return annotator
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda annotator: annotator.delete(1),
+            lambda annotator: annotator.merge(2, 1),
+            lambda annotator: annotator.relabel(1, 9),
+        ],
+        ids=["delete", "merge into another", "relabel"],
+    )
+    def test_is_refused_without_a_record_too(self, reopened, act):
+        before = reopened.layers.output.data.copy()
+        with pytest.raises(DraftInTheWayError, match="object 1 is being changed; accept or reset it first"):
+            act(reopened)
+        np.testing.assert_array_equal(reopened.layers.output.data, before)
+
+    def test_is_refused_on_another_slice_too(self, stack_annotator, viewer):
+        accept_at(stack_annotator, (1, 5, 5))
+        stack_annotator.reopen(1)
+        viewer.dims.set_point(0, 2)
+        with pytest.raises(DraftInTheWayError, match="on slice"):
+            stack_annotator.delete(1)
+
+    def test_others_can_be_merged_into_it(self, reopened):
+        reopened.merge(1, 2)
+        assert pixels(reopened, 2) == 0
+
+
+class TestPainting:
+    """Strokes of napari's own brush on the objects are changes like any other."""
+
+    def test_strokes_are_taken_back_and_repeated_one_by_one(self, annotator):
+        output = annotator.layers.output
+        accept_at(annotator, (5, 5))
+        accepted = output.data.copy()
+        output.brush_size = 3
+        output.paint((20, 20), 4)
+        painted = output.data.copy()
+        output.paint((5, 5), 0)
+        assert annotator.undo_text == "erase"
+        annotator.undo()
+        np.testing.assert_array_equal(output.data, painted)
+        assert annotator.undo_text == "paint object 4"
+        annotator.undo()
+        np.testing.assert_array_equal(output.data, accepted)
+        annotator.redo()
+        np.testing.assert_array_equal(output.data, painted)
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda layer: layer.fill((5, 5), 8),
+            lambda layer: layer.data_setitem((np.array([5, 6, 5]), np.array([5, 6, 5])), 8),
+            lambda layer: layer.data_setitem((np.array([5, 6]), np.array([5, 6])), np.array([8, 9])),
+        ],
+        ids=["fill", "one value", "values"],
+    )
+    def test_whatever_napari_writes_is_taken_back(self, annotator, write):
+        output = annotator.layers.output
+        accept_at(annotator, (5, 5))
+        before = output.data.copy()
+        write(output)
+        written = output.data.copy()
+        assert (written != before).any()
+        annotator.undo()
+        np.testing.assert_array_equal(output.data, before)
+        annotator.redo()
+        np.testing.assert_array_equal(output.data, written)
+
+    def test_a_stroke_of_several_parts_is_one_change(self, annotator):
+        output = annotator.layers.output
+        output.brush_size = 3
+        with output.block_history():
+            for column in range(5, 15):
+                output.paint((10, column), 2)
+        assert pixels(annotator, 2) > 20
+        annotator.undo()
+        assert not output.data.any()
+        assert not annotator.can_undo
+
+    def test_a_stroke_is_taken_back_on_its_slice_and_through_the_volume(self, stack_annotator, viewer):
+        output = stack_annotator.layers.output
+        output.n_edit_dimensions, output.brush_size = 3, 3
+        viewer.dims.set_point(0, 1)
+        output.paint((1, 10, 10), 3)
+        assert len({int(plane) for plane in np.nonzero(output.data)[0]}) == 3
+        viewer.dims.set_point(0, 3)
+        stack_annotator.undo()
+        assert viewer.dims.current_step[0] == 1
+        assert not output.data.any()
+
+    def test_painting_over_a_locked_object_and_undoing_leaves_it_as_it_was(self, annotator):
+        output = annotator.layers.output
+        accept_at(annotator, (5, 5))
+        annotator.lock(1)
+        before = output.data.copy()
+        output.brush_size = 9
+        output.paint((8, 8), 7)
+        annotator.undo()
+        np.testing.assert_array_equal(output.data, before)
+        annotator.redo()
+        np.testing.assert_array_equal(output.data == 1, before == 1)
+
+    def test_accept_lock_and_ctrl_z_unlocks_before_it_frees(self, annotator, viewer):
+        accept_at(annotator, (5, 5))
+        annotator.lock(1)
+        output = annotator.layers.output
+        press = output.keymap[coerce_keybinding("Control-Z")]
+        press(output)
+        assert not annotator.objects.locked
+        assert pixels(annotator, 1) == DISK
+        press(output)
+        assert not output.data.any()
+
+    def test_what_was_painted_is_told_and_to_be_saved(self, annotator):
+        told = []
+        annotator.objects_changed.connect(lambda: told.append("objects"))
+        annotator.edited.connect(lambda: told.append("edited"))
+        annotator.layers.output.paint((5, 5), 4)
+        assert set(told) == {"objects", "edited"}
+
+
 class TestOverlap:
     def test_overwriting_takes_pixels_of_others_and_gives_them_back(self, annotator):
         accept_at(annotator, (5, 5))
@@ -285,6 +421,13 @@ class TestMaskPrompts:
 
 
 class TestThresholdAndCleanup:
+    def test_a_radius_that_would_take_minutes_changes_nothing(self, annotator):
+        annotator.layers.points.add((5, 5))
+        with pytest.raises(ValueError, match="Give a smaller radius"):
+            annotator.cleanup = Cleanup(opening=1e6)
+        assert annotator.cleanup.is_off
+        assert annotator.mask.sum() == DISK
+
     def test_changing_the_threshold_asks_no_model_and_is_taken_back_in_one(self, annotator, fake_model):
         annotator.layers.points.add((5, 5))
         n_predicted = fake_model.n_predicted

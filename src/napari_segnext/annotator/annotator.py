@@ -5,7 +5,7 @@
 3. They go as a numbered `Request` to the executor, one at a time; a newer request replaces one that waits.
 4. The `Answer` comes back on the viewer's thread. If its number is still the newest, the preview shows its mask.
 5. `accept` writes the mask under the next free label, and the prompts make room for the next object.
-6. Everything is a `Change` in one history: prompts, accepting, objects renamed, merged, deleted, reopened.
+6. Everything is a `Change` in one history: prompts, accepting, objects renamed, merged, deleted, reopened, painted.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Points, Shapes
 
     from napari_segnext._types import Mask
-    from napari_segnext.annotator.label_edits import Overlap
+    from napari_segnext.annotator.label_edits import LabelEdit, Overlap
     from napari_segnext.annotator.layers import AnnotationLayers
     from napari_segnext.annotator.objects import ObjectRecords
     from napari_segnext.models.interface import InteractiveModel
@@ -143,6 +143,8 @@ class Annotator:
     """`zoom` is now this: True, False or None."""
     history_changed = Signal()
     """There may be something else to take back or to repeat."""
+    edited = Signal()
+    """Something was done, taken back or repeated: there is something to save."""
     objects_changed = Signal()
     """Objects were added, changed or removed, or their pixels were."""
     draft_changed = Signal()
@@ -373,11 +375,21 @@ class Annotator:
 
     @property
     def cleanup(self) -> Cleanup:
-        """What is done to the mask after the threshold; changing it asks no model, and can be taken back."""
+        """What is done to the mask after the threshold; changing it asks no model, and can be taken back.
+
+        Raises
+        ------
+        ValueError
+            If a radius spans too many pixels of the slice that is shown; nothing is changed then.
+        """
         return self.draft.cleanup
 
     @cleanup.setter
     def cleanup(self, cleanup: Cleanup) -> None:
+        from napari_segnext.session.cleanup import require_cleanable
+
+        frame = self._frame_or_none()
+        require_cleanable(cleanup, (1.0, 1.0) if frame is None else self._spacing(frame.shown))
         self._settings = replace(self._settings, cleanup=cleanup)
         self._change_settings("change the clean-up", cleanup=cleanup)
 
@@ -496,7 +508,7 @@ class Annotator:
         frame, state = self._at(change.shown)
         self._objects.revert(change.labels)
         self._history = self._history.undoing()
-        self._set(frame, state, change.before, None if change.objects is None else change.objects[0])
+        self._set(frame, state, change, is_undone=True)
         return True
 
     def redo(self) -> bool:
@@ -508,7 +520,7 @@ class Annotator:
         frame, state = self._at(change.shown)
         self._objects.write(change.labels)
         self._history = self._history.redoing()
-        self._set(frame, state, change.after, None if change.objects is None else change.objects[1])
+        self._set(frame, state, change)
         return True
 
     # objects
@@ -842,14 +854,18 @@ class Annotator:
         """Do something that can be taken back."""
         self._objects.write(change.labels)
         self._remember(change)
-        self._set(frame, state, change.after, None if change.objects is None else change.objects[1])
+        self._set(frame, state, change)
 
     def _do_to_objects(self, edit: ObjectEdit) -> None:
         frame, state = self._now()
         records = (self._objects.records, edit.records)
         draft = state.draft
-        if draft.label is not None and draft.label not in edit.records and draft.label in self._objects.records:
-            raise DraftInTheWayError(f"object {draft.label} is being changed; accept or reset it first.")
+        for shown, other in self._slices.items():
+            if other.draft.label in edit.removed:
+                where = "" if shown == frame.shown else f" on slice {shown.index}"
+                raise DraftInTheWayError(
+                    f"object {other.draft.label} is being changed{where}; accept or reset it first."
+                )
         self._do(frame, state, Change(edit.text, frame.shown, draft, draft, edit.labels, records))
 
     def _change_settings(self, text: str, **settings: Any) -> None:
@@ -868,17 +884,19 @@ class Annotator:
         self.draft_changed.emit()
         self.history_changed.emit()
 
-    def _set(self, frame: SliceFrame, state: SliceState, draft: Draft, records: ObjectRecords | None) -> None:
-        """Make draft and records these, and show it."""
-        state.draft = draft
-        if not draft.is_empty:
+    def _set(self, frame: SliceFrame, state: SliceState, change: Change, *, is_undone: bool = False) -> None:
+        """Make draft and records what they are after a change (before it, if it is undone), and show them."""
+        state.draft = change.before if is_undone else change.after
+        if not state.draft.is_empty:
             # the next object gets the threshold and clean-up that are in force now
-            self._settings = draft.next()
-        if records is not None:
-            self._objects.records = records
+            self._settings = state.draft.next()
+        if change.objects is not None:
+            before, after = change.objects
+            self._objects.records = before if is_undone else after
         self._follow(frame, state)
+        self.edited.emit()
         self.draft_changed.emit()
-        if records is not None:
+        if change.objects is not None or change.labels:
             self.objects_changed.emit()
 
     def _remember(self, change: Change) -> None:
@@ -886,6 +904,7 @@ class Annotator:
         state = self._slices.get(change.shown)
         if state is not None and state.has_many_marks:
             state.forget_marks(self._history.prompts_on(change.shown))
+        self.edited.emit()
 
     def _at(self, shown: ShownSlice) -> tuple[SliceFrame, SliceState]:
         """Show a slice, if it is not shown; its frame and state."""
@@ -994,7 +1013,7 @@ class Annotator:
         def act() -> None:
             try:
                 getattr(self, action)()
-            except AnnotatorError as error:
+            except (AnnotatorError, OSError, MemoryError) as error:
                 self.failed.emit(error)
 
         return act
@@ -1012,11 +1031,19 @@ class Annotator:
         self._asker.answered.connect(self._on_answer)
         self._asker.busy_changed.connect(self.busy_changed.emit)
         self._asker.failed.connect(self.failed.emit)
-        self._objects.painted.connect(self.objects_changed.emit)
+        self._objects.painted.connect(self._on_painted)
         self._objects.noticed.connect(self._notice)
         self._watch.connect()
         for emitter, callback in self._connections():
             emitter.connect(callback)
+
+    def _on_painted(self, edit: LabelEdit | None) -> None:
+        """Somebody painted on the objects: a change like any other, if a slice is shown on which it can be undone."""
+        if edit is not None and self._frame_or_none() is not None:
+            frame, state = self._now()
+            self._remember(Change(_painting(edit), frame.shown, state.draft, state.draft, (edit,)))
+            self.history_changed.emit()
+        self.objects_changed.emit()
 
     def _on_image_data(self, event: Any) -> None:
         """Other pixels: what was computed is void."""
@@ -1030,7 +1057,10 @@ class Annotator:
             return
         name = event.value.name
         self._asker.drop()
-        reason = f"Layer '{name}' was deleted, so annotating ended. Press Start to go on."
+        if event.value == self._layers.image:
+            reason = f"Image '{name}' was deleted, so annotating ended. Open or pick another one and press Start."
+        else:
+            reason = f"Layer '{name}' was deleted, so annotating ended. Press Start to go on."
         # the preview must not be removed while napari is busy removing
         self._executor.defer(lambda: self.close(reason))
 
@@ -1050,3 +1080,10 @@ def _difference(before: Draft, after: Draft) -> str:
     if n_after > n_before:
         return f"add a {after.prompts[-1].kind}"
     return "remove a prompt" if n_after < n_before else "change a prompt"
+
+
+def _painting(edit: LabelEdit) -> str:
+    """What was done to the objects by hand, in words."""
+    if edit.after.ndim:
+        return "paint objects"
+    return f"paint object {int(edit.after)}" if edit.after else "erase"

@@ -102,7 +102,7 @@ class Autosave:
         self._n_submitted = self._n_written = 0
         self._is_written = threading.Event()
         self._is_written.set()
-        annotator.history_changed.connect(self._note)
+        annotator.edited.connect(self._note)
         annotator.objects_changed.connect(self.save_soon)
 
     @property
@@ -127,7 +127,7 @@ class Autosave:
             self._has_new_labels |= self._is_writing
             self._submit()
         self._is_closed = True
-        self._annotator.history_changed.disconnect(self._note)
+        self._annotator.edited.disconnect(self._note)
         self._annotator.objects_changed.disconnect(self.save_soon)
 
     def wait(self) -> None:

@@ -1,7 +1,7 @@
 """The keys: which there are, and binding them so that closing leaves every keymap as it was.
 
 Keymaps of layers win over the viewer's, so keys are bound on both. All letters are free in napari on points, shapes and
-labels layers; Ctrl+Z stays napari's own on labels layers.
+labels layers. Ctrl+Z of our labels layers is ours, not napari's: strokes are in our history, too.
 """
 
 from __future__ import annotations
@@ -27,14 +27,11 @@ class KeyBinding:
         Name of an `Annotator` method without arguments.
     text
         What it does, for tooltips and help.
-    is_bound_on_labels
-        False where labels layers keep napari's own binding.
     """
 
     key: str
     action: str
     text: str
-    is_bound_on_labels: bool = True
 
     @property
     def label(self) -> str:
@@ -47,8 +44,8 @@ BINDINGS = (
     KeyBinding("K", "reset", "remove all prompts of this object on this slice"),
     KeyBinding("U", "undo", "take back the last change, on whatever slice"),
     KeyBinding("Shift-U", "redo", "repeat what was taken back"),
-    KeyBinding("Control-Z", "undo", "take back the last change, on whatever slice", is_bound_on_labels=False),
-    KeyBinding("Control-Shift-Z", "redo", "repeat what was taken back", is_bound_on_labels=False),
+    KeyBinding("Control-Z", "undo", "take back the last change, on whatever slice"),
+    KeyBinding("Control-Shift-Z", "redo", "repeat what was taken back"),
     KeyBinding("Q", "flip_sign", "switch between object and background; flips selected points and lines"),
     KeyBinding("W", "use_next_tool", "go on to the next drawing tool"),
     KeyBinding("H", "stop", "stop computing"),
@@ -74,7 +71,7 @@ class BoundKeys:
     def __init__(self, viewer: Any, layers: AnnotationLayers, actions: Mapping[str, Callable[[], object]]) -> None:
         self._restorers: list[Callable[[], None]] = []
         for binding in BINDINGS:
-            for provider in _providers(viewer, layers, binding):
+            for provider in _providers(viewer, layers):
                 self._bind(provider, binding.key, actions[binding.action])
 
     def restore(self) -> None:
@@ -99,8 +96,6 @@ class BoundKeys:
         self._restorers.append(restore)
 
 
-def _providers(viewer: Any, layers: AnnotationLayers, binding: KeyBinding) -> Iterable[Any]:
+def _providers(viewer: Any, layers: AnnotationLayers) -> Iterable[Any]:
     yield viewer
-    yield from (layers.image, layers.points, layers.shapes)
-    if binding.is_bound_on_labels:
-        yield from (layers.scribbles, layers.preview, layers.output)
+    yield from (layers.image, layers.points, layers.shapes, layers.scribbles, layers.preview, layers.output)

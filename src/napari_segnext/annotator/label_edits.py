@@ -4,7 +4,7 @@ An edit knows of each of its pixels what it held before and what it holds after.
 still hold the former, taking it back only those that still hold the latter: whatever was painted in between, by hand or
 with napari's own undo, stays.
 
-Pixels are written with `Labels.data_setitem`, so that napari's undo history stays true: its Ctrl+Z after an edit takes
+Pixels are written with `Labels.data_setitem`, so that napari's undo history stays true: its undo after an edit takes
 that edit back, and nothing else.
 """
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_segnext.annotator.errors import LockedLabelError, NoFreeLabelError, NothingToAcceptError
+from napari_segnext.annotator.layers import require_writable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -217,17 +218,25 @@ def write_pixels(layer: Any, indices: tuple[NDArray[np.intp], ...], values: Any)
     if len(indices[0]) == 0:
         return
     was_visible, layer.visible = layer.visible, True
-    layer.data_setitem(indices, values)
-    layer.visible = was_visible
+    try:
+        layer.data_setitem(indices, values)
+    finally:
+        layer.visible = was_visible
 
 
 def apply_edit(layer: Any, edit: LabelEdit) -> None:
-    """Write what comes after into the pixels that still hold what was before."""
+    """Write what comes after into the pixels that still hold what was before.
+
+    Raises
+    ------
+    ReadOnlyLayerError
+        If the layer cannot be written into.
+    """
     _exchange(layer, edit, edit.before, edit.after)
 
 
 def revert_edit(layer: Any, edit: LabelEdit) -> None:
-    """Write what was before into the pixels that still hold what came after."""
+    """Write what was before into the pixels that still hold what came after; raises as `apply_edit`."""
     _exchange(layer, edit, edit.after, edit.before)
 
 
@@ -274,6 +283,7 @@ def ensure_free_label(layer: Any) -> int:
 
 
 def _exchange(layer: Any, edit: LabelEdit, held: NDArray[Any], wanted: NDArray[Any]) -> None:
+    require_writable(layer)
     indices = edit.indices
     holds = np.asarray(layer.data[indices]) == held
     values = int(wanted) if wanted.ndim == 0 else wanted[holds]

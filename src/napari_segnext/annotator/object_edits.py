@@ -29,11 +29,14 @@ class ObjectEdit:
         What is written into the labels array.
     records
         Records after it.
+    removed
+        Labels that are no objects any more after it.
     """
 
     text: str
     labels: tuple[LabelEdit, ...]
     records: ObjectRecords
+    removed: frozenset[int] = frozenset()
 
 
 def plan_delete(labels: Any, records: ObjectRecords, doomed: Sequence[int]) -> ObjectEdit:
@@ -53,7 +56,7 @@ def plan_delete(labels: Any, records: ObjectRecords, doomed: Sequence[int]) -> O
         after = after.without(label)
     if not edits and len(after) == len(records):
         raise NoSuchObjectError(f"there is no object {_listed(doomed)} to delete; pick one that is in the labels.")
-    return ObjectEdit(f"delete object {_listed(doomed)}", edits, after)
+    return ObjectEdit(f"delete object {_listed(doomed)}", edits, after, frozenset(doomed))
 
 
 def plan_merge(labels: Any, records: ObjectRecords, merged: Sequence[int]) -> ObjectEdit:
@@ -81,7 +84,7 @@ def plan_merge(labels: Any, records: ObjectRecords, merged: Sequence[int]) -> Ob
     for label in others:
         record = replace(record, slices={**records.get(label).slices, **record.slices})
         after = after.without(label)
-    return ObjectEdit(f"merge objects {_listed(merged)}", edits, after.having(record))
+    return ObjectEdit(f"merge objects {_listed(merged)}", edits, after.having(record), frozenset(others))
 
 
 def plan_new_label(labels: Any, records: ObjectRecords, old: int, new: int) -> ObjectEdit:
@@ -103,7 +106,7 @@ def plan_new_label(labels: Any, records: ObjectRecords, old: int, new: int) -> O
     edits = plan_relabel(labels, {old: new})
     if not edits:
         raise NoSuchObjectError(f"there is no object {old}; pick one that is in the labels.")
-    return ObjectEdit(f"relabel object {old} as {new}", edits, records.relabelled(old, new))
+    return ObjectEdit(f"relabel object {old} as {new}", edits, records.relabelled(old, new), frozenset([old]))
 
 
 def plan_records(records: ObjectRecords, changed: Sequence[ObjectRecord], verb: str) -> ObjectEdit:

@@ -10,9 +10,9 @@ from psygnal import Signal
 from napari_segnext.annotator.errors import LockedLabelError, NoSuchObjectError
 from napari_segnext.annotator.label_edits import apply_edit, revert_edit
 from napari_segnext.annotator.label_numbers import LabelNumbers
-from napari_segnext.annotator.locks import restore_locked
 from napari_segnext.annotator.object_edits import first_place_of
 from napari_segnext.annotator.objects import ObjectRecords
+from napari_segnext.annotator.painted import edit_of_stroke, is_written, restore_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,8 +46,8 @@ class ObjectLabels:
         What is known of the objects that were accepted.
     """
 
-    painted = Signal()
-    """Somebody else wrote into the layer."""
+    painted = Signal(object)
+    """Somebody else wrote into the layer: the `LabelEdit`, or None if nothing is left of it."""
     noticed = Signal(str)
     """A sentence that the user should read."""
 
@@ -58,7 +58,6 @@ class ObjectLabels:
         self._writing = writing
         self._numbers = LabelNumbers(layer, executor, on_error)
         self._stroke: tuple[Any, ...] = ()
-        self._is_stroke_due = False
         self.records = ObjectRecords()
 
     @property
@@ -131,29 +130,26 @@ class ObjectLabels:
         self._numbers.close()
 
     def _on_painted(self, event: Any) -> None:
-        """Somebody painted; what is locked is put back."""
+        """Somebody painted, or is about to."""
         if self._writing.is_going_on:
             return
         self._numbers.on_painted(event)
-        self._stroke, self._is_stroke_due = tuple(event.value), True
-        self._put_locked_back()
-        self.painted.emit()
+        self._stroke = tuple(event.value)
+        self._take_in_stroke()
 
     def _on_pixels(self, _: Any = None) -> None:
-        """Pixels were written: napari tells of a stroke after that for the mouse, but before it for `Labels.paint`."""
-        if self._is_stroke_due and not self._writing.is_going_on:
-            self._is_stroke_due = False
-            self._put_locked_back()
-            self.painted.emit()
+        """Pixels were written."""
+        if self._stroke and not self._writing.is_going_on:
+            self._take_in_stroke()
 
-    def _put_locked_back(self) -> None:
-        """Undo what the last stroke did to locked objects, as far as it is written."""
-        if not self._stroke:
+    def _take_in_stroke(self) -> None:
+        """Once a stroke is written: put back what is locked, and tell what remains."""
+        if not is_written(self._layer.data, self._stroke):
             return
+        stroke, self._stroke = self._stroke, ()
         with self._writing:
-            hurt, is_done = restore_locked(self._layer, self._stroke, self.records.locked)
-        if is_done or not hurt:
-            self._stroke = ()
+            hurt = restore_locked(self._layer, stroke, self.records.locked)
         if hurt:
             names = ", ".join(str(label) for label in hurt)
             self.noticed.emit(f"Object {names} is locked, so it was left as it was. Unlock it to paint.")
+        self.painted.emit(edit_of_stroke(self._layer.data, stroke))

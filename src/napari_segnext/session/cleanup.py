@@ -152,7 +152,7 @@ def clean_mask(
     Only the box about the mask is looked at, with a margin. Without smoothing, cleaning a clean mask changes nothing.
     """
     mask, pixel = _checked_mask(mask), _checked_spacing(spacing)
-    _check_radii(cleanup, pixel)
+    require_cleanable(cleanup, pixel)
     cleaned = mask.copy() if cleanup.is_off else np.zeros_like(mask)
     extent = None if cleanup.is_off else extent_of_mask(mask)
     if extent is not None:
@@ -398,7 +398,21 @@ def _checked_spacing(spacing: Any) -> tuple[float, float]:
     return sides[0], sides[1]
 
 
-def _check_radii(cleanup: Cleanup, pixel: tuple[float, float]) -> None:
+def require_cleanable(cleanup: Cleanup, pixel: tuple[float, float]) -> None:
+    """Check that cleaning would not take minutes.
+
+    Parameters
+    ----------
+    cleanup
+        What would be done.
+    pixel
+        (row, column) size of a pixel.
+
+    Raises
+    ------
+    ValueError
+        If a radius spans more than 1000 pixels.
+    """
     for name in ("opening", "closing", "smoothing"):
         radius = getattr(cleanup, name)
         if radius > MAX_RADIUS_PX * min(pixel):

@@ -16,7 +16,6 @@ _OF_NAPARI = (
     ("Space (hold)", "move the image while a tool is in hand"),
     ("Shift + click", "one click of the other sign"),
     ("Delete", "remove the selected points or shapes"),
-    ("Ctrl+Z", "on a labels layer: take back what was painted there"),
 )
 """What napari itself or the mouse does, where it matters here."""
 
