@@ -18,6 +18,7 @@ from napari_segnext.annotator.annotation import POINTER_NAME, read_annotation, s
 from napari_segnext.annotator.autosave import Autosave, folder_for
 from napari_segnext.annotator.errors import SavedAnnotationError
 from napari_segnext.annotator.executor import ImmediateExecutor
+from napari_segnext.annotator.model_input import Channel, ModelInput
 from napari_segnext.prompts import Box, Click
 from napari_segnext.session.cleanup import Cleanup
 
@@ -321,3 +322,33 @@ def test_looking_through_slices_is_nothing_to_save(stack_annotator, viewer, tmp_
     assert not autosave.is_needed
     stack_annotator.undo()
     assert autosave.is_needed
+
+
+def test_channels_come_back_with_their_contrast(annotator, viewer, pixels, fake_model):
+    annotator.layers.image.name = "one"
+    other = viewer.add_image(255 - pixels, name="other")
+    other.contrast_limits, other.gamma = (10, 90), 0.5
+    annotator.model_input = ModelInput((Channel.as_shown(other), Channel(annotator.layers.image)))
+    annotator.layers.points.add((5, 5))
+    annotation = annotator.snapshot()
+    new_viewer = type(viewer)()
+    layers = [new_viewer.add_image(one.data, name=one.name) for one in (annotator.layers.image, other)]
+    resumed = Annotator(new_viewer, layers[0], fake_model)
+    resumed.restore(annotation)
+    assert resumed.model_input.references == annotator.model_input.references
+    assert resumed.model_input.layers == (layers[1], layers[0])
+
+
+def test_a_missing_channel_is_told_and_all_else_comes_back(annotator, viewer, pixels, fake_model):
+    other = viewer.add_image(255 - pixels, name="other")
+    annotator.model_input = ModelInput((Channel.as_shown(other),))
+    annotator.layers.points.add((5, 5))
+    annotation = annotator.snapshot()
+    new_viewer = type(viewer)()
+    told = []
+    resumed = Annotator(new_viewer, new_viewer.add_image(pixels, name=annotator.layers.image.name), fake_model)
+    resumed.noticed.connect(told.append)
+    resumed.restore(annotation)
+    assert resumed.model_input == ModelInput.of(resumed.layers.image)
+    assert any("'other', which was a channel" in text for text in told)
+    assert len(resumed.prompts) == 1

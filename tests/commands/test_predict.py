@@ -234,3 +234,96 @@ def test_wrong_input_is_one_line_and_writes_nothing(
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+class TestChannels:
+    """What the model saw in the annotator is what it sees on the command line."""
+
+    @pytest.fixture
+    def planes(self, tmp_path: Path) -> list[Path]:
+        disks = image_with_disk((500, 600), (300, 400), 12) | image_with_disk((500, 600), (100, 150), 15)
+        paths = []
+        for number, brightness in enumerate((9, 3)):
+            pixels = disks.astype(np.uint16) * brightness
+            pixels[:: 7 + number, ::5] += np.arange(120, dtype=np.uint16)
+            paths.append(tmp_path / f"channel-{number}.tif")
+            tifffile.imwrite(paths[-1], pixels)
+        return paths
+
+    @pytest.fixture
+    def annotated(self, planes: list[Path], bright_model: BrightModel, tmp_path: Path) -> np.ndarray:
+        """A prompts file of one cleaned object on pixels that are no squares; returns its labels."""
+        pytest.importorskip("napari")
+        from napari.components import ViewerModel
+
+        from napari_segnext.annotator import Annotator
+        from napari_segnext.annotator.model_input import Channel, ModelInput
+        from napari_segnext.session.cleanup import Cleanup
+
+        viewer = ViewerModel()
+        first, second = (viewer.add_image(read_image(path), name=path.stem, scale=(2, 0.5)) for path in planes)
+        first.contrast_limits, first.gamma = (0, 2000), 0.7
+        second.contrast_limits = (100, 900)
+        annotator = Annotator(viewer, first, bright_model)
+        annotator.model_input = ModelInput((Channel.as_shown(second), Channel.as_shown(first)))
+        annotator.layers.points.add((300, 400))
+        annotator.cleanup = Cleanup(fills_holes=True, opening=5.0, min_component=4.0)
+        annotator.accept()
+        write_prompts_file(tmp_path / "p.json", annotator.snapshot().prompts)
+        return np.asarray(annotator.layers.output.data)
+
+    def predict(self, cli: Cli, planes: list[Path], tmp_path: Path, *more: object) -> Result:
+        return cli("predict", planes[0], "-p", tmp_path / "p.json", "-o", tmp_path / "out.tif", *more)
+
+    def test_masks_are_the_same(self, annotated, cli: Cli, planes: list[Path], tmp_path: Path) -> None:
+        done = self.predict(cli, planes, tmp_path, "--channel", planes[1])
+        assert done.exit_code == 0, done.output
+        assert annotated.any()
+        np.testing.assert_array_equal(read_image(tmp_path / "out.tif"), annotated)
+
+    def test_size_of_a_pixel_counts_for_the_clean_up(
+        self, annotated, cli: Cli, planes: list[Path], tmp_path: Path
+    ) -> None:
+        data = json.loads((tmp_path / "p.json").read_text())
+        assert data["image"].pop("spacing") == [2.0, 0.5]
+        (tmp_path / "p.json").write_text(json.dumps(data))
+        assert self.predict(cli, planes, tmp_path, "--channel", planes[1]).exit_code == 0
+        assert (read_image(tmp_path / "out.tif") != annotated).any()
+
+    def test_a_channel_that_is_not_given_is_named(
+        self, annotated, cli: Cli, planes: list[Path], tmp_path: Path
+    ) -> None:
+        done = self.predict(cli, planes, tmp_path)
+        assert done.exit_code == 2
+        assert "--channel is given 0 times; expected 1" in done.stderr and "'channel-1'" in done.stderr
+
+    def test_limits_of_ones_own_are_refused(self, annotated, cli: Cli, planes: list[Path], tmp_path: Path) -> None:
+        done = self.predict(cli, planes, tmp_path, "--channel", planes[1], "--contrast-limits", 0, 9)
+        assert done.exit_code == 2
+        assert "leave out --contrast-limits" in done.stderr
+
+    def test_a_channel_of_another_size_is_refused(
+        self, annotated, cli: Cli, planes: list[Path], tmp_path: Path
+    ) -> None:
+        tifffile.imwrite(planes[1], np.zeros((9, 9), np.uint16))
+        done = self.predict(cli, planes, tmp_path, "--channel", planes[1])
+        assert done.exit_code == 2
+        assert "channel 'channel-1' has shape (9, 9); expected one grey image of 500 × 600 pixels" in done.stderr
+
+    def test_a_channel_that_nobody_asked_for_is_refused(
+        self, cli: Cli, image_file: Path, prompts_file: Path, tiny_model: Path, tmp_path: Path
+    ) -> None:
+        done = cli(
+            "predict",
+            image_file,
+            "-p",
+            prompts_file,
+            "-m",
+            tiny_model,
+            "-o",
+            tmp_path / "o.png",
+            "--channel",
+            image_file,
+        )
+        assert done.exit_code == 2
+        assert "names no channels" in done.stderr

@@ -15,6 +15,7 @@ from napari_segnext.errors import PromptsFileError
 from napari_segnext.prompts import (
     AnnotatedObject,
     Box,
+    ChannelReference,
     Click,
     DraftPrompts,
     ImageReference,
@@ -66,6 +67,17 @@ slices = st.builds(
     st.sampled_from([(), (("fills_holes", True), ("opening", 2.5), ("max_hole", None))]),
     st.none() | masks,
 )
+channels = st.one_of(
+    st.builds(
+        ChannelReference,
+        texts,
+        st.just(None),
+        st.just(0),
+        st.none() | st.just((-1.5, 3.0)),
+        st.sampled_from([1.0, 0.5]),
+    ),
+    st.builds(ChannelReference, texts, st.integers(0, 4), st.integers(0, 99)),
+)
 prompts_files = st.builds(
     PromptsFile,
     st.lists(
@@ -80,7 +92,15 @@ prompts_files = st.builds(
         max_size=3,
         unique_by=lambda item: item.label,
     ).map(tuple),
-    st.none() | st.builds(ImageReference, texts, st.lists(st.integers(1, 4096), max_size=4).map(tuple), digests),
+    st.none()
+    | st.builds(
+        ImageReference,
+        texts,
+        st.lists(st.integers(1, 4096), max_size=4).map(tuple),
+        digests,
+        st.lists(st.floats(0, 1e3, exclude_min=True), max_size=3).map(tuple),
+        st.lists(channels, max_size=3).map(tuple),
+    ),
     st.none() | st.builds(ModelReference, texts, digests),
     st.none() | st.booleans(),
     st.lists(
@@ -218,6 +238,11 @@ PROMPTS = ["objects", 0, "slices", 0, "prompts"]
         (["zoom"], 1, "zoom is 1; expected true or false"),
         (["image", "sha256"], "xyz", 'image.sha256 is "xyz"; expected 64 hexadecimal digits'),
         (["image", "shape"], [0, 5], "image.shape[0] is 0; expected a whole number, at least 1"),
+        (["image", "spacing"], [1, 0], "image.spacing[1] is 0; expected a number above 0"),
+        (["image", "channels"], [{"name": "a"}] * 4, "expected at most 3 channels"),
+        (["image", "channels"], [{"name": "a", "gamma": 0}], "image.channels[0].gamma is 0; expected a number above 0"),
+        (["image", "channels"], [{"name": "a", "contrast_limits": [2, 1]}], "contrast_limits is a list; expected low"),
+        (["image", "channels"], [{"name": "a", "contrast_limits": [2]}], "expected two numbers, [low, high]"),
         (["model", "name"], None, "model.name is null; expected a text"),
         (["objects", 1, "label"], 0, "objects[1].label is 0; expected a whole number, at least 1"),
         (["objects", 1, "label"], 1, "objects[1] has the label 1 of an earlier entry"),

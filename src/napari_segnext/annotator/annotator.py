@@ -34,6 +34,7 @@ from napari_segnext.annotator.draft_mask import mask_to_accept, mask_to_show, re
 from napari_segnext.annotator.errors import (
     AnnotatorError,
     DraftInTheWayError,
+    LayerMismatchError,
     NoSuchObjectError,
     NothingToAcceptError,
     SliceNotShownError,
@@ -52,6 +53,7 @@ from napari_segnext.annotator.layers import (
     signs_of,
 )
 from napari_segnext.annotator.layers_from_prompts import show_prompts
+from napari_segnext.annotator.levels import image_at_level
 from napari_segnext.annotator.model_input import ModelInput
 from napari_segnext.annotator.object_edits import (
     ObjectEdit,
@@ -104,7 +106,7 @@ class Annotator:
     viewer
         A napari viewer, or a `ViewerModel` where there is no window.
     image_layer
-        An image of the viewer: any number of axes, RGB or not, multiscale (level 0 is used) or not.
+        An image of the viewer: any number of axes, RGB or not, multiscale or not.
     model
         Any `InteractiveModel`, for example from `napari_segnext.load_model`.
     points, shapes
@@ -115,13 +117,16 @@ class Annotator:
         True looks first at regions of several sizes about the click, from the whole slice down, takes the most certain
         answer, and then looks closely at the region about the object; False looks at the whole slice only; None as the
         model prefers.
+    level
+        Which level of a multiscale image to work at, 0 for the finest; coarser ones become an image layer of their own
+        (`layers.image`), whose grid labels and prompts then have.
     executor
         Where the model works; by default at once, on this thread.
 
     Raises
     ------
     LayerMismatchError
-        If a given layer does not fit the image.
+        If a given layer does not fit the image, or it has no such level.
     ImageError
         If the slice that is shown is too large to be read. No layer is made then.
 
@@ -169,8 +174,10 @@ class Annotator:
         scribbles: Labels | None = None,
         output: Labels | None = None,
         zoom: bool | None = None,
+        level: int = 0,
         executor: Executor | None = None,
     ) -> None:
+        image_layer = image_at_level(viewer, image_layer, level)
         self._viewer = viewer
         self._model = model
         self._zoom = zoom
@@ -671,7 +678,12 @@ class Annotator:
             Whether the labels are copied, too. Those that lie on disk never are.
         """
         layers = self._layers
-        image = ImageReference(layers.image.name, tuple(int(n) for n in finest_level(layers.image).shape))
+        image = ImageReference(
+            layers.image.name,
+            tuple(int(n) for n in finest_level(layers.image).shape),
+            spacing=tuple(float(abs(size)) or 1.0 for size in layers.image.scale),
+            channels=self._input.references,
+        )
         drafts = {shown: state.draft for shown, state in self._slices.items()}
         prompts = prompts_file_of(self._objects.records, drafts, image=image, model=self._model, zoom=self.is_zoomed)
         labels = layers.output.data
@@ -697,6 +709,7 @@ class Annotator:
         if self._history.done or len(self._objects.records):
             raise AnnotatorError("something was done here already; start annotating anew to go on with saved work.")
         require_room(annotation, output)
+        self._restore_channels(annotation)
         if annotation.labels is not None:
             output.data[...] = annotation.labels
             output.refresh()
@@ -711,6 +724,16 @@ class Annotator:
         self._read()
         self.draft_changed.emit()
         self.objects_changed.emit()
+
+    def _restore_channels(self, annotation: Annotation) -> None:
+        """Let the model see the channels that it saw; if one is missing, the image as it is, and say so."""
+        image = annotation.prompts.image
+        if image is None or not image.channels:
+            return
+        try:
+            self.model_input = ModelInput.of_references(image.channels, self._layers.image, self._viewer.layers)
+        except LayerMismatchError as error:
+            self._notice(f"The model sees the image as it is: {error}")
 
     def set_sign(self, *, is_positive: bool) -> None:
         """What is drawn next lies on the object, or on the background."""

@@ -62,8 +62,8 @@ def require_readable(shown: ShownSlice, *, is_zoomed: bool) -> None:
     first = f"Switch zoom on, which takes {MAX_ZOOMED_PLANE_PIXELS / 1e6:g} million; or crop" if can_zoom else "Crop"
     raise ImageError(
         f"{shown} has {rows} rows and {columns} columns, {rows * columns / 1e6:.1f} million pixels; expected at "
-        f"most {limit / 1e6:g} million {'with' if is_zoomed else 'without'} zoom (of a multiscale image, the finest "
-        f"level counts). {first} it, or add a coarser version of it as an image of its own, and annotate that."
+        f"most {limit / 1e6:g} million {'with' if is_zoomed else 'without'} zoom. {first} it, or work at a coarser "
+        "level of a multiscale image."
     )
 
 

@@ -13,8 +13,11 @@ import numpy as np
 from napari_segnext.annotator.coordinates import finest_level, image_plane
 from napari_segnext.annotator.errors import LayerMismatchError
 from napari_segnext.annotator.layers import has_grid_of
+from napari_segnext.prompts import ChannelReference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from napari_segnext._types import Image
@@ -58,14 +61,13 @@ class Channel:
 
     def plane(self, shown: ShownSlice) -> NDArray[np.uint8]:
         """`(rows, columns)` uint8: the plane, stretched."""
-        from napari_segnext.session import image_to_rgb
+        from napari_segnext.session import stretch_channel
 
         places = list(shown.selector)
         if self.axis is not None and self.axis not in shown.axes:
             places[self.axis] = self.index
         pixels = np.asarray(finest_level(self.layer)[tuple(places)])
-        bright = image_to_rgb(pixels, self.contrast_limits)[..., 0]
-        return np.round(255 * bright**self.gamma).astype(np.uint8)
+        return stretch_channel(pixels, self.contrast_limits, self.gamma)
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,49 @@ class ModelInput:
         first = self.channels[0]
         if len(self.channels) == 1:
             return image_plane(finest_level(first.layer), shown) if first.is_plain else first.plane(shown)
-        planes = [channel.plane(shown) for channel in self.channels]
-        while len(planes) < MAX_CHANNELS:
-            planes.append(np.zeros_like(planes[0]))
-        return np.stack(planes, axis=-1)
+        from napari_segnext.session import stack_channels
+
+        return stack_channels([channel.plane(shown) for channel in self.channels])
+
+    @property
+    def references(self) -> tuple[ChannelReference, ...]:
+        """The channels as a prompts file names them; empty for one image as it is."""
+        if len(self.channels) == 1 and self.channels[0].is_plain:
+            return ()
+        return tuple(
+            ChannelReference(channel.layer.name, channel.axis, channel.index, channel.contrast_limits, channel.gamma)
+            for channel in self.channels
+        )
+
+    @classmethod
+    def of_references(cls, references: Iterable[ChannelReference], image: Any, layers: Iterable[Any]) -> ModelInput:
+        """The channels that a prompts file names.
+
+        Parameters
+        ----------
+        references
+            One to three.
+        image
+            The annotated image layer, which is looked at first.
+        layers
+            All layers of the viewer.
+
+        Raises
+        ------
+        LayerMismatchError
+            If an image layer of that name is missing, or does not fit.
+        """
+        by_name = {layer.name: layer for layer in layers if hasattr(layer, "rgb")} | {image.name: image}
+        missing = [one.name for one in references if one.name not in by_name]
+        if missing:
+            raise LayerMismatchError(
+                f"there is no image layer '{missing[0]}', which was a channel; open it and pick it under Channels."
+            )
+        found = cls(
+            tuple(Channel(by_name[one.name], one.axis, one.index, one.contrast_limits, one.gamma) for one in references)
+        )
+        found.require_fitting(image)
+        return found
 
     def require_fitting(self, image: Any) -> None:
         """Refuse channels that cannot be read together.

@@ -39,6 +39,14 @@ def predict(
             help="Black and white. By default uint8 as it is, other images by percentiles.", metavar="LOW HIGH"
         ),
     ] = None,
+    channel: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Another image that was a channel of what the model saw, in the order in which the prompts file names "
+            "them. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     zoom: Annotated[
         bool | None,
         typer.Option(
@@ -60,6 +68,12 @@ def predict(
     said = checked_prompts(prompts, read_prompts_file(existing_prompts_file(prompts)))
     pixels = read_image(image)
     check_image(image, pixels, said.image)
+    if said.image is not None and said.image.channels:
+        if contrast_limits:
+            raise CommandError("the prompts file names channels with limits of their own; leave out --contrast-limits.")
+        pixels = _channels(said.image, pixels, [read_image(path) for path in channel or ()])
+    elif channel:
+        raise CommandError(f"the prompts file names no channels, but --channel is given {len(channel)} times.")
 
     from napari_segnext.session import Session
 
@@ -75,6 +89,29 @@ def predict(
     write_labels(output, labels)
     areas = ", ".join(f"{item.label}: {int((labels == item.label).sum())} px" for item in said.objects)
     typer.echo(f"wrote {output} ({len(said.objects)} objects; {areas})")
+
+
+def _channels(reference: "ImageReference", pixels: Any, others: list[Any]) -> Any:
+    """What the model saw: the channels that the prompts file names, stretched as it says."""
+    from napari_segnext.session import stack_channels, stretch_channel
+
+    names = dict.fromkeys(one.name for one in reference.channels if one.name != reference.name)
+    if len(names) != len(others):
+        listed = ", ".join(f"'{name}'" for name in names) or "none"
+        raise CommandError(
+            f"--channel is given {len(others)} times; expected {len(names)}, for the other images that were channels "
+            f"({listed})."
+        )
+    images = {reference.name: pixels, **dict(zip(names, others, strict=True))}
+    for name, image in images.items():
+        if image.ndim != 2 or image.shape != pixels.shape:
+            raise CommandError(
+                f"channel '{name}' has shape {image.shape}; expected one grey image of "
+                f"{pixels.shape[0]} × {pixels.shape[1]} pixels."
+            )
+    return stack_channels(
+        [stretch_channel(images[one.name], one.contrast_limits, one.gamma) for one in reference.channels]
+    )
 
 
 def existing_prompts_file(prompts: Path) -> Path:
@@ -150,11 +187,20 @@ def _labels(session: Any, said: "PromptsFile", threshold: float | None) -> Any:
                 session.add(prompt)
             if session.prediction is not None:
                 # as in the annotator, accepted objects are never overwritten
-                labels[_mask(session.prediction, one, threshold) & (labels == 0)] = item.label
+                mask = _mask(session.prediction, one, threshold, spacing=_spacing(said.image))
+                labels[mask & (labels == 0)] = item.label
     return labels
 
 
-def _mask(prediction: Any, said: "SlicePrompts", threshold: float | None) -> Any:
+def _spacing(reference: "ImageReference | None") -> tuple[float, float]:
+    """(row, column) size of a pixel, the unit of the clean-up."""
+    if reference is None or len(reference.spacing) != 2:
+        return 1.0, 1.0
+    rows, columns = reference.spacing
+    return rows, columns
+
+
+def _mask(prediction: Any, said: "SlicePrompts", threshold: float | None, *, spacing: tuple[float, float]) -> Any:
     """`(H, W)` bool: the answer, cut and cleaned up as the prompts file says."""
     from napari_segnext.session.cleanup import Cleanup, clean_mask
 
@@ -167,4 +213,4 @@ def _mask(prediction: Any, said: "SlicePrompts", threshold: float | None) -> Any
         cleanup = Cleanup(**settings)
     except (TypeError, ValueError) as error:
         raise CommandError(f"the prompts file has a clean-up that cannot be done: {error} Correct it there.") from error
-    return clean_mask(cut.mask, cleanup, prompts=said.prompts)
+    return clean_mask(cut.mask, cleanup, prompts=said.prompts, spacing=spacing)

@@ -4,6 +4,7 @@ from napari_segnext.prompts.prompt import Box, Click, MaskPrompt, Polygon, Promp
 from napari_segnext.prompts.prompts import Prompts, clicks_from_prompt
 from napari_segnext.prompts.prompts_file import (
     AnnotatedObject,
+    ChannelReference,
     DraftPrompts,
     ImageReference,
     ModelReference,
@@ -16,6 +17,7 @@ from napari_segnext.prompts.prompts_file import (
 __all__ = [
     "AnnotatedObject",
     "Box",
+    "ChannelReference",
     "Click",
     "DraftPrompts",
     "ImageReference",

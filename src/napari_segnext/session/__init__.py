@@ -2,7 +2,7 @@
 
 from napari_segnext.session.embedding_cache import EmbeddingCache
 from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, PredictionCancelled, predict
-from napari_segnext.session.preprocess import image_to_rgb
+from napari_segnext.session.preprocess import image_to_rgb, stack_channels, stretch_channel
 from napari_segnext.session.session import Session, Step
 
 __all__ = [
@@ -14,4 +14,6 @@ __all__ = [
     "Step",
     "image_to_rgb",
     "predict",
+    "stack_channels",
+    "stretch_channel",
 ]

@@ -60,6 +60,42 @@ def image_to_rgb(image: Image, contrast_limits: ContrastLimits | None = None) ->
     return np.ascontiguousarray(scaled, dtype=np.float32)
 
 
+def stretch_channel(
+    plane: Image, contrast_limits: tuple[float, float] | None = None, gamma: float = 1.0
+) -> NDArray[np.uint8]:
+    """Bring one channel to uint8 as a viewer shows it.
+
+    Parameters
+    ----------
+    plane
+        `(H, W)`, any numeric dtype or bool.
+    contrast_limits
+        Values that become black and white; None as `image_to_rgb`.
+    gamma
+        Exponent of the brightness between them, above 0.
+
+    Returns
+    -------
+    ndarray
+        `(H, W)` uint8.
+
+    Raises
+    ------
+    ImageError, ValueError
+        As `image_to_rgb`.
+    """
+    bright = image_to_rgb(plane, contrast_limits)[..., 0]
+    return np.asarray(np.round(255 * bright**gamma), np.uint8)
+
+
+def stack_channels(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """One to three channels `(H, W)` as an image: `(H, W)` of one, else `(H, W, 3)` with 0 for absent ones."""
+    if len(planes) == 1:
+        return planes[0]
+    absent = [np.zeros_like(planes[0])] * (3 - len(planes))
+    return np.stack([*planes, *absent], axis=-1)
+
+
 def resolve_contrast_limits(image: Image, contrast_limits: ContrastLimits | None = None) -> ContrastLimits | None:
     """Contrast limits that make `image_to_rgb` treat a part of an image as it treats the whole.
 
