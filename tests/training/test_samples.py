@@ -78,6 +78,16 @@ def test_series_are_drawn_more_often_by_their_weight(config):
     assert np.mean([dataset._chosen(rng).id == "one1" for _ in range(2000)]) == pytest.approx(3 / 4, abs=0.03)
 
 
+def test_a_stage_may_have_chances_of_its_own(config):
+    first, second, _ = find_sources(config.data)
+    sources = [replace(first, group="one"), replace(second, group="other")]
+    stage = replace(config.stages[0], domain_weights={"one": 3.0})
+    rng = np.random.default_rng(0)
+    for chances, share in ((config.stages[0], 1 / 2), (stage, 3 / 4)):
+        dataset = SampleDataset(sources, config, chances, click_spacing_px=3)
+        assert np.mean([dataset._chosen(rng).group == "one" for _ in range(2000)]) == pytest.approx(share, abs=0.03)
+
+
 def test_procedural_images_are_a_domain_beside_the_real_ones(config):
     config = replace(config, data=replace(config.data, n_procedural=4, procedural_px=64))
     sources = find_sources(config.data)

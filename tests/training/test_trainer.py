@@ -205,6 +205,14 @@ def test_domains_that_are_all_left_out_are_refused(run_folder):
         Trainer(config)
 
 
+def test_a_stage_that_leaves_all_domains_out_is_refused(run_folder):
+    config = read_training_config(run_folder / "config.toml")
+    (domain,) = {source.group for source in find_sources(config.data)}
+    (run_folder / "config.toml").write_text(f"{CONFIG}domain_weights = {{ {domain} = 0.0 }}\n")
+    with pytest.raises(ConfigError, match="domain_weights of stage 2: all of .* are 0"):
+        Trainer(read_training_config(run_folder / "config.toml"))
+
+
 @pytest.mark.parametrize("stages", ["stages = 3", "[stages]\nn_steps = 3"])
 def test_stages_that_are_no_list_of_tables_are_refused(run_folder, stages):
     text, _ = CONFIG.split("[[stages]]", 1)

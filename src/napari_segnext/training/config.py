@@ -60,12 +60,15 @@ class StageConfig:
         Images in a step.
     n_objects
         Objects prompted in each image; they share its encoding.
+    domain_weights
+        Relative chances of domains that differ in this stage from those in `[data.domain_weights]`.
     """
 
     n_steps: int
     crop_px: int
     batch_size: int
     n_objects: int = 2
+    domain_weights: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,9 +296,10 @@ def require_sound(config: TrainingConfig, domains: Collection[str]) -> None:
         raise ConfigError(f"[prompts]: max_corrections is {config.prompts.max_corrections}; expected 0 or more.")
     if not domains:
         raise ConfigError(f"there are no images in {list(config.data.roots)}; expected at least one. Correct roots.")
-    weights = config.data.domain_weights
-    chances = {domain: weights.get(domain, 1.0) for domain in domains}
-    _require_chances({**weights, **chances}, sorted(domains), "[data.domain_weights]")
+    for number, stage in enumerate(config.stages, start=1):
+        weights = {**config.data.domain_weights, **stage.domain_weights}
+        where = f"domain_weights of stage {number}" if stage.domain_weights else "[data.domain_weights]"
+        _require_chances({**dict.fromkeys(domains, 1.0), **weights}, sorted(domains), where)
     _require_chances(config.data.series_weights, (), "[data.series_weights]")
     _require_chances({kind: getattr(config.prompts, kind) for kind in FIRST_PROMPTS}, FIRST_PROMPTS, "[prompts]")
 

@@ -92,7 +92,8 @@ class SampleDataset(Dataset[TrainingSample]):
         self._by_domain: dict[str, dict[str, list[Source]]] = {}
         for source in sources:
             self._by_domain.setdefault(source.group, {}).setdefault(_series(source), []).append(source)
-        weights = np.array([config.data.domain_weights.get(domain, 1.0) for domain in self._by_domain], dtype=float)
+        chances = {**config.data.domain_weights, **stage.domain_weights}
+        weights = np.array([chances.get(domain, 1.0) for domain in self._by_domain], dtype=float)
         self._domain_chances = weights / weights.sum()
 
     def __getitem__(self, index: int) -> TrainingSample:
