@@ -39,6 +39,14 @@ class ImageError(ValueError):
     """An image that cannot be segmented: wrong shape, no pixels, or pixels that are not finite."""
 
 
+class VolumeError(ValueError):
+    """A volume that cannot be used: broken file, wrong number of axes, or no place where it was asked for one."""
+
+
+class PropagationError(ValueError):
+    """What was asked of propagation cannot be done: no annotated slice, no such axis, limits that make no sense."""
+
+
 class CheckpointError(ValueError):
     """A weights file that cannot be used: broken, hostile, or made for another architecture.
 
@@ -78,3 +86,16 @@ class PromptsFileError(ValueError):
 
 class ConfigError(ValueError):
     """A configuration file with a wrong or unknown entry."""
+
+
+_MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory did not suffice, that of the machine or of the graphics card.
+
+    torch, which need not be loaded here, has a type of its own for the latter, but does not use it everywhere.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _MEMORY_WORDS)

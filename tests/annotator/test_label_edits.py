@@ -8,7 +8,7 @@ pytest.importorskip("napari")
 from napari.layers import Labels
 
 from napari_segnext.annotator.coordinates import ShownSlice
-from napari_segnext.annotator.errors import NoFreeLabelError, NothingToAcceptError
+from napari_segnext.annotator.errors import NoFreeLabelError, NothingToAcceptError, ReadOnlyLayerError
 from napari_segnext.annotator.label_edits import (
     apply_edit,
     ensure_free_label,
@@ -122,3 +122,28 @@ def test_full_file_on_disk_is_not_replaced(tmp_path):
     labels = Labels(file)
     with pytest.raises(NoFreeLabelError, match="wider"):
         ensure_free_label(labels)
+
+
+def test_a_layer_that_has_become_read_only_is_told_and_left_alone():
+    labels = Labels(np.zeros((4, 4), int), name="mine")
+    edit = plan_accept(labels.data, PLANE, LEFT_HALF, 1)
+    apply_edit(labels, edit)
+    labels.data.setflags(write=False)
+    with pytest.raises(ReadOnlyLayerError, match="'mine' is read-only"):
+        revert_edit(labels, edit)
+    labels.data.setflags(write=True)
+    revert_edit(labels, edit)
+    assert not labels.data.any()
+
+
+def test_a_hidden_layer_stays_hidden_where_it_cannot_be_written(monkeypatch):
+    labels = Labels(np.zeros((4, 4), int), visible=False)
+    edit = plan_accept(labels.data, PLANE, LEFT_HALF, 1)
+    monkeypatch.setattr(Labels, "data_setitem", _fill_up)
+    with pytest.raises(OSError, match="No space"):
+        apply_edit(labels, edit)
+    assert not labels.visible
+
+
+def _fill_up(*_):
+    raise OSError(28, "No space left on device")

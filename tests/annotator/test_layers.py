@@ -5,9 +5,11 @@ import pytest
 
 pytest.importorskip("napari")
 
-from napari_segnext.annotator.errors import LayerMismatchError
+from napari_segnext.annotator.errors import LayerMismatchError, ReadOnlyLayerError
 from napari_segnext.annotator.layers import (
+    follow_names,
     prepare_layers,
+    require_writable,
     restyle,
     role_of,
     set_next_sign,
@@ -95,6 +97,52 @@ def test_layers_are_known_to_belong_to_their_image(viewer, pixels):
     assert was_made_for(layers.output, image, "objects")
     assert not was_made_for(layers.output, other, "objects")
     assert not was_made_for(layers.output, image, "scribbles")
+
+
+def test_layers_follow_their_image_when_it_gets_another_name(viewer, pixels):
+    image = viewer.add_image(pixels, name="one")
+    layers = prepare_layers(viewer, image)
+    image.name = "renamed"
+    newcomer = viewer.add_image(pixels, name="one")
+    follow_names(viewer.layers)
+    assert was_made_for(layers.output, image, "objects")
+    assert not was_made_for(layers.output, newcomer, "objects")
+
+
+def _read_only(pixels, folder, kind):
+    labels = np.zeros(pixels.shape, np.uint16)
+    if kind == "array":
+        labels.setflags(write=False)
+    elif kind == "memory map":
+        np.save(folder / "labels.npy", labels)
+        labels = np.load(folder / "labels.npy", mmap_mode="r")
+    else:
+        zarr = pytest.importorskip("zarr")
+        zarr.save(folder / "labels.zarr", labels)
+        labels = zarr.open(folder / "labels.zarr", mode="r")
+    return labels
+
+
+@pytest.mark.parametrize("kind", ["array", "memory map", "zarr"])
+def test_labels_that_cannot_be_written_are_refused(viewer, pixels, tmp_path, kind):
+    image = viewer.add_image(pixels)
+    output = viewer.add_labels(_read_only(pixels, tmp_path, kind), name="mine")
+    with pytest.raises(ReadOnlyLayerError, match="'mine' is read-only; open it for writing"):
+        prepare_layers(viewer, image, output=output)
+    assert len(viewer.layers) == 2
+
+
+def test_labels_that_can_be_written_are_not_refused(viewer, pixels, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    for data in (np.zeros(pixels.shape, np.uint8), zarr.zeros(pixels.shape, dtype="uint8")):
+        require_writable(viewer.add_labels(data))
+
+
+def test_labels_that_are_not_editable_are_refused(viewer, pixels):
+    output = viewer.add_labels(np.zeros(pixels.shape, np.uint8), name="mine")
+    output.editable = False
+    with pytest.raises(ReadOnlyLayerError, match="'mine' is not editable; make it editable"):
+        prepare_layers(viewer, viewer.add_image(pixels), output=output)
 
 
 def test_signs_differ_in_colour_and_symbol(viewer, pixels):

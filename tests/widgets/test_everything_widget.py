@@ -142,6 +142,16 @@ class TestRun:
         assert mine.data.max() > 8
         assert "lay wholly under labels" in scene.status
 
+    def test_labels_that_cannot_be_written_are_refused_before_anything_is_computed(self, make_scene):
+        scene = make_scene()
+        data = np.zeros((20, 24), np.uint8)
+        data.setflags(write=False)
+        scene.widget._output.pick(scene.viewer.add_labels(data, name="mine"))
+        scene.press(scene.widget._start_button)
+        assert not scene.widget.is_running
+        assert scene.status.startswith("⚠ The array of labels layer 'mine' is read-only; open it for writing")
+        assert scene.model.n_encoded == 0
+
 
 class TestStop:
     def test_stop_keeps_what_was_found_and_the_bar_shows_how_far_it_came(self, make_scene, monkeypatch):

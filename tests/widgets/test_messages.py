@@ -20,6 +20,7 @@ from napari_segnext.widgets.messages import is_passing, words_for
         ),
         pytest.param(MemoryError(), "not enough memory", id="memory of the machine"),
         pytest.param(RuntimeError("CUDA out of memory. Tried …"), "not enough memory", id="memory of the device"),
+        pytest.param(OSError(28, "No space left on device"), "Make room there, then try again.", id="a full disk"),
         pytest.param(ImportError("No module named 'timm'"), "missing: No module named 'timm'", id="import"),
         pytest.param(FileNotFoundError("there is no file 'x'"), "There is no file 'x'.", id="a file"),
         pytest.param(ZeroDivisionError("by zero"), "went wrong (ZeroDivisionError: by zero)", id="our fault"),

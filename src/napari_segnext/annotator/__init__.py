@@ -12,6 +12,7 @@ from napari_segnext.annotator.errors import (
     NoFreeLabelError,
     NoSuchObjectError,
     NothingToAcceptError,
+    ReadOnlyLayerError,
     SliceNotShownError,
     StillComputingError,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "LayerMismatchError",
     "NoFreeLabelError",
     "NothingToAcceptError",
+    "ReadOnlyLayerError",
     "ShownSlice",
     "SliceFrame",
     "SliceNotShownError",

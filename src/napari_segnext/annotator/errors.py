@@ -15,6 +15,10 @@ class LayerMismatchError(AnnotatorError):
     """A layer cannot take the role it was given."""
 
 
+class ReadOnlyLayerError(AnnotatorError):
+    """Nothing can be written into a labels layer."""
+
+
 class NothingToAcceptError(AnnotatorError):
     """There is no mask, or all of its pixels belong to other labels."""
 

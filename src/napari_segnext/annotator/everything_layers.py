@@ -9,7 +9,7 @@ from napari.layers import Labels, Points, Shapes
 
 from napari_segnext.annotator.coordinates import finest_level
 from napari_segnext.annotator.errors import LayerMismatchError, NoFreeLabelError
-from napari_segnext.annotator.layers import NOTE, is_on_grid, signs_of
+from napari_segnext.annotator.layers import NOTE, is_on_grid, note_of, require_writable, signs_of
 from napari_segnext.errors import PromptError
 from napari_segnext.prompts import Box, Click, clicks_from_prompt
 
@@ -59,7 +59,7 @@ def new_objects_layer(image: Any, shown: ShownSlice, labels: LabelImage) -> Labe
     return Labels(
         data,
         name=f"SegNext {ROLE}",
-        metadata={NOTE: {"role": ROLE, "image": image.name}},
+        metadata={NOTE: note_of(image, ROLE)},
         scale=image.scale,
         translate=image.translate,
         rotate=image.rotate,
@@ -111,7 +111,7 @@ def require_output(output: Labels, image: Any) -> None:
 
     Raises
     ------
-    LayerMismatchError
+    LayerMismatchError, ReadOnlyLayerError
         With words about why.
     """
     if not is_on_grid(output, image):
@@ -124,6 +124,7 @@ def require_output(output: Labels, image: Any) -> None:
             f"labels layer '{output.name}' is a dask array, which cannot be written pixel by pixel. "
             "Pick another layer or 'new layer'."
         )
+    require_writable(output)
 
 
 def _first_free(output: Labels, *, n_wanted: int) -> int:

@@ -13,9 +13,11 @@ from napari.layers import Image, Labels, Points, Shapes
 from napari.utils import DirectLabelColormap
 
 from napari_segnext.annotator.coordinates import LayerMap, View, finest_level
-from napari_segnext.annotator.errors import LayerMismatchError
+from napari_segnext.annotator.errors import LayerMismatchError, ReadOnlyLayerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 SIGN = "is_positive"
@@ -101,6 +103,8 @@ def prepare_layers(
     ------
     LayerMismatchError
         If a given labels layer is not on the image's grid, or one layer is given for two roles.
+    ReadOnlyLayerError
+        If a given labels layer cannot be written into.
     """
     if not viewer.layers or image not in viewer.layers:
         raise LayerMismatchError(f"image layer '{image.name}' is not in the viewer; add it first.")
@@ -133,7 +137,19 @@ def role_of(layer: Any) -> str:
 
 def was_made_for(layer: Any, image: Any, role: str) -> bool:
     """Whether an earlier annotation of an image of this name made the layer for this role."""
-    return bool(layer.metadata.get(NOTE) == _note(image, role))
+    note = layer.metadata.get(NOTE, {})
+    return bool((note.get("role"), note.get("image")) == (role, image.name))
+
+
+def follow_names(layers: Iterable[Any]) -> None:
+    """Images may have been renamed: what is noted in the layers that were made for them follows."""
+    all_layers = list(layers)
+    names = {str(layer.unique_id): layer.name for layer in all_layers}
+    for layer in all_layers:
+        note = layer.metadata.get(NOTE, {})
+        name = names.get(note.get("image_id", ""))
+        if name is not None and name != note["image"]:
+            layer.metadata = {**layer.metadata, NOTE: {**note, "image": name}}
 
 
 def is_on_grid(labels: Any, image: Any) -> bool:
@@ -149,6 +165,27 @@ def has_grid_of(labels: Any, image: Any) -> bool:
     one, other = LayerMap.of(labels, nowhere), LayerMap.of(image, nowhere)
     same_place = np.allclose(one.matrix, other.matrix) and np.allclose(one.offset, other.offset)
     return bool(same_place) and tuple(labels.units) == tuple(image.units)
+
+
+def require_writable(labels: Any) -> None:
+    """Refuse a labels layer that pixels cannot be written into, now.
+
+    Raises
+    ------
+    ReadOnlyLayerError
+        If the user has made the layer not editable, or its array is read-only.
+    """
+    if not labels.editable and not labels.multiscale:
+        raise ReadOnlyLayerError(
+            f"labels layer '{labels.name}' is not editable; make it editable, or start with 'new layer'."
+        )
+    array = labels.data
+    flags = getattr(array, "flags", None)
+    if not getattr(flags, "writeable", True) or getattr(array, "read_only", False):
+        raise ReadOnlyLayerError(
+            f"the array of labels layer '{labels.name}' is read-only; open it for writing, copy it into "
+            "memory, or start with 'new layer'."
+        )
 
 
 def signs_of(layer: Points | Shapes) -> NDArray[np.bool_]:
@@ -228,6 +265,7 @@ def _require_grid(labels: Any, image: Any, role: str) -> None:
             "pixel; expected one in memory, a memory map or a zarr array. Compute it first, or pick 'new layer'."
         )
     if is_on_grid(labels, image):
+        require_writable(labels)
         return
     got = "several resolutions" if labels.multiscale else f"shape {labels.data.shape}"
     raise LayerMismatchError(
@@ -240,15 +278,16 @@ def _grid_shape(image: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in finest_level(image).shape[: image.ndim])
 
 
-def _note(image: Any, role: str) -> dict[str, str]:
-    return {"role": role, "image": image.name}
+def note_of(image: Any, role: str) -> dict[str, str]:
+    """What is noted in a layer that is made for an image."""
+    return {"role": role, "image": image.name, "image_id": str(image.unique_id)}
 
 
 def _placed(image: Any, role: str) -> dict[str, Any]:
     """Arguments that put a new layer on the image's grid and note its role."""
     return {
         "name": f"SegNext {role}",
-        "metadata": {NOTE: _note(image, role)},
+        "metadata": {NOTE: note_of(image, role)},
         "scale": image.scale,
         "translate": image.translate,
         "rotate": image.rotate,

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import napari_segnext
+from napari_segnext.errors import is_out_of_memory
 
 USAGE, FAULT, INTERRUPTED = 2, 1, 130
 
@@ -108,9 +109,7 @@ def is_of_the_user(error: BaseException) -> bool:
 
     Our own refusals are `ValueError`s raised in this package; a `ValueError` out of another one has slipped through.
     """
-    if isinstance(error, OSError):
-        return True
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    if isinstance(error, OSError) or is_out_of_memory(error):
         return True
     return isinstance(error, ValueError) and _raised_in(error).startswith(_PACKAGE)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from napari_segnext._types import Image, Shape2D
+    from napari_segnext._types import Image, Probability, Shape2D
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
     from napari_segnext.session.preprocess import ContrastLimits
 
@@ -40,6 +40,11 @@ MAX_UNDO_BYTES = 256_000_000
 """Of the probabilities that the timeline of one session keeps; the oldest edits go first, the current one stays."""
 
 _SHARED_CACHE = EmbeddingCache()
+
+
+def forget_shared_embeddings() -> None:
+    """Let go what the cache holds that all sessions share; sessions keep what they look at."""
+    _SHARED_CACHE.clear()
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,25 @@ class Session:
         steps = self._replayed(self.steps[:n_kept], wanted[n_kept:], is_wanted)
         self._remember(steps)
         return self.prediction
+
+    def answer_from(self, prior: Probability, prompts: Iterable[Prompt] = ()) -> Prediction:
+        """The answer to a probable mask and prompts together; the session stays as it is.
+
+        Parameters
+        ----------
+        prior
+            `(H, W)` in [0, 1], the previous mask that the model gets; above 0.5 somewhere.
+        prompts
+            Given at once, besides the prior.
+
+        Raises
+        ------
+        PromptError
+            If the prior is nowhere above 0.5, or a prompt lies wholly outside the image.
+        """
+        # the mask goes last: the window is laid about the object, as if it had not been looked at before
+        said = Prompts((*prompts, MaskPrompt(prior > DEFAULT_THRESHOLD)))
+        return self._predicted(said, Prediction.whole(np.asarray(prior, np.float32)), lambda: True)
 
     def undo(self) -> Prediction | None:
         """Take back the last edit; returns the answer before it. Does nothing if there is no edit."""

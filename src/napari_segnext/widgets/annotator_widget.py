@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image, Labels, Points, Shapes
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -24,7 +24,14 @@ from qtpy.QtWidgets import (
 from napari_segnext.annotator import TOOLS, Annotator, AnnotatorError, key_label
 from napari_segnext.annotator.answers import will_zoom
 from napari_segnext.annotator.bindings import BINDINGS
-from napari_segnext.annotator.layers import NEGATIVE_COLOUR, POSITIVE_COLOUR, is_on_grid, role_of, was_made_for
+from napari_segnext.annotator.layers import (
+    NEGATIVE_COLOUR,
+    POSITIVE_COLOUR,
+    follow_names,
+    is_on_grid,
+    role_of,
+    was_made_for,
+)
 from napari_segnext.annotator.preferences import preferences_or_defaults
 from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.errors import ImageError
@@ -32,8 +39,8 @@ from napari_segnext.widgets.channel_panel import ChannelPanel
 from napari_segnext.widgets.cheat_sheet import CheatSheet
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.mask_panel import MaskPanel
-from napari_segnext.widgets.messages import is_passing, words_for
-from napari_segnext.widgets.model_choice import ModelChoice, device_choice, load_by_name
+from napari_segnext.widgets.messages import NO_IMAGE, is_passing, words_for
+from napari_segnext.widgets.model_choice import ModelChoice, device_choice, load_by_name, load_guarded
 from napari_segnext.widgets.object_table import ObjectTable
 from napari_segnext.widgets.parts import (
     MIN_WIDTH_PX,
@@ -54,6 +61,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_segnext.models.interface import InteractiveModel
+    from napari_segnext.session.cpu_fallback import CpuFallback
     from napari_segnext.widgets.model_choice import ModelLoader
 
 ZOOMS: dict[str, tuple[bool | None, str]] = {
@@ -76,7 +84,8 @@ AHEAD_AFTER_MS = 400
 """Rest after the last answer before neighbouring slices are encoded."""
 
 _NEW_LAYER = "new layer"
-_TOOL_COLOUR = "#d0d4da"
+_CLICK = "Click on the object; Shift+click on what does not belong to it."
+_PRESS_START = "Press Start to annotate."
 _TOOL_TITLES = {"click": "Click", "box": "Box", "polygon": "Polygon", "line": "Line", "brush": "Brush"}
 
 
@@ -91,21 +100,25 @@ class AnnotatorWidget(DockedWidget):
         (name or path, device) → model; by default `napari_segnext.load_model`. Called in a thread.
     """
 
+    fell_back = Signal()
+    """The model computes on the processor from now on; sent from the thread that computes."""
+
     def __init__(self, viewer: napari.viewer.Viewer, *, load_model: ModelLoader | None = None) -> None:
         super().__init__()
         self._viewer = viewer
         self._load_model: ModelLoader = load_by_name if load_model is None else load_model
         self._executor = QtExecutor()
         self._annotator: Annotator | None = None
-        self._model: InteractiveModel | None = None
+        self._model: CpuFallback | None = None
         self._model_key = ("", "")
         self._loading_key: tuple[str, str] | None = None
         self._busy = ""
-        self._told = "Press Start to annotate."
+        self._told, self._lasting = _PRESS_START, ""
         self._preferences = preferences_or_defaults()
         self._is_shut_down = False
         self._build()
         self._connect_viewer()
+        self._tell_whether_there_is_an_image()
         self._update_controls()
         self._ahead_timer = QTimer(self)
         self._ahead_timer.setSingleShot(True)
@@ -129,7 +142,7 @@ class AnnotatorWidget(DockedWidget):
         if self._loading_key is not None or self._is_shut_down:
             return
         if self._image.layer is None:
-            self._warn("There is no image to annotate. Open one, or take one from File → Open Sample → SegNext.")
+            self._warn(NO_IMAGE)
             return
         key = (self.models.name, self._device.currentText())
         if self._model is not None and key == self._model_key:
@@ -138,7 +151,7 @@ class AnnotatorWidget(DockedWidget):
         self._loading_key = key
         self._show_busy(f"Loading model {Path(key[0]).name}…")
         self._executor.submit(
-            lambda: self._load_model(*key),
+            lambda: load_guarded(self._load_model, *key, self.fell_back.emit),
             lambda model: self._on_model(key, model),
             lambda error: self._on_load_error(key, error),
         )
@@ -173,8 +186,9 @@ class AnnotatorWidget(DockedWidget):
 
     # model and annotation
 
-    def _on_model(self, key: tuple[str, str], model: InteractiveModel) -> None:
+    def _on_model(self, key: tuple[str, str], model: CpuFallback) -> None:
         self._model, self._model_key = model, key
+        self._on_fell_back()
         self._tell_preference()
         if self._loading_key != key:
             return
@@ -184,6 +198,21 @@ class AnnotatorWidget(DockedWidget):
             self._warn("The image has gone while the model was loaded. Pick another one and press Start.")
             return
         self._begin(model)
+
+    def _on_fell_back(self) -> None:
+        """The model may compute on the processor now, for want of memory: that stands below whatever is told."""
+        self._lasting = self._model.notice if self._model is not None else ""
+        if self._lasting:
+            # whoever picks another device has the model loaded anew there
+            self._model_key = (self._model_key[0], "cpu")
+            self._device.setCurrentText("cpu")
+        self._show_status()
+
+    def _tell_whether_there_is_an_image(self) -> None:
+        if self._image.layer is None:
+            self._warn(NO_IMAGE)
+        elif self._told.endswith(NO_IMAGE):
+            self._tell(_PRESS_START)
 
     def _on_load_error(self, key: tuple[str, str], error: Exception) -> None:
         if self._loading_key == key:
@@ -214,7 +243,7 @@ class AnnotatorWidget(DockedWidget):
         self._channel_panel.show_annotator(annotator)
         self._mask_panel.show_annotator(annotator)
         self._objects_table.show_annotator(annotator)
-        self._tell("Click on the object; Shift+click on what does not belong to it.")
+        self._tell(_CLICK)
         annotator.use_tool("click")
         annotator.prepare()
         if annotator.notice:
@@ -248,7 +277,7 @@ class AnnotatorWidget(DockedWidget):
         if reason:
             self._warn(reason)
         else:
-            self._tell("Press Start to annotate.")
+            self._tell(_PRESS_START)
         self._update_controls()
 
     def _on_mask_changed(self) -> None:
@@ -265,6 +294,7 @@ class AnnotatorWidget(DockedWidget):
         if text:
             self._tell(text)
         else:
+            self._tell(_CLICK)
             self._on_mask_changed()
 
     def _on_accepted(self, label: int) -> None:
@@ -303,6 +333,7 @@ class AnnotatorWidget(DockedWidget):
         # an image that was deleted is the annotator's business, once napari is done with deleting
         if annotator is not None and self._image.layer != annotator.layers.image in self._viewer.layers:
             annotator.close("Another image is picked. Press Start to annotate it.")
+        self._tell_whether_there_is_an_image()
         self._update_controls()
 
     # building
@@ -413,7 +444,7 @@ class AnnotatorWidget(DockedWidget):
         row = QHBoxLayout()
         row.setSpacing(3)
         for tool in TOOLS:
-            button = toggle_button(_TOOL_TITLES[tool.name], _TOOL_COLOUR)
+            button = toggle_button(_TOOL_TITLES[tool.name])
             button.setMinimumWidth(20)
             button.setToolTip(f"{_TOOL_TITLES[tool.name]}: {tool.text}. Next tool: {key_label('use_next_tool')}")
             button.clicked.connect(lambda _, name=tool.name: self._use_tool(name))
@@ -424,12 +455,12 @@ class AnnotatorWidget(DockedWidget):
     def _build_signs(self) -> QHBoxLayout:
         key = key_label("flip_sign")
         self._object_button = toggle_button(
-            "●  Object", POSITIVE_COLOUR, f"What you draw lies on the object. Switch: {key}"
+            "●  Object", f"What you draw lies on the object. Switch: {key}", colour=POSITIVE_COLOUR
         )
         self._background_button = toggle_button(
             "✕  Background",
-            NEGATIVE_COLOUR,
             f"What you draw does not belong to the object; for one click, hold Shift. Switch: {key}",
+            colour=NEGATIVE_COLOUR,
         )
         self._object_button.setChecked(True)
         self._object_button.clicked.connect(lambda: self._set_sign(is_positive=True))
@@ -605,7 +636,8 @@ class AnnotatorWidget(DockedWidget):
         self._show_status()
 
     def _show_status(self) -> None:
-        self._status.setText(self._busy or self._told)
+        lasting = f"\n⚠ {self._lasting}" if self._lasting else ""
+        self._status.setText(f"{self._busy or self._told}{lasting}")
 
     # the viewer's side
 
@@ -618,8 +650,10 @@ class AnnotatorWidget(DockedWidget):
         for emitter, callback in self._viewer_connections():
             emitter.connect(callback)
         self._image.layer_changed.connect(self._on_image_picked)
+        self.fell_back.connect(self._on_fell_back)
 
     def _on_layers(self, _: Any = None) -> None:
+        follow_names(self._viewer.layers)
         for choice in (self._image, self._points, self._shapes, self._scribbles, self._output):
             choice.refresh()
         self._channel_panel.refresh_layers()

@@ -14,6 +14,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Points, Shapes
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -47,8 +48,8 @@ from napari_segnext.everything.settings import (
     EverythingSettings,
 )
 from napari_segnext.widgets.layer_choice import LayerChoice
-from napari_segnext.widgets.messages import words_for
-from napari_segnext.widgets.model_choice import ModelChoice, device_choice, load_by_name
+from napari_segnext.widgets.messages import NO_IMAGE, words_for
+from napari_segnext.widgets.model_choice import ModelChoice, device_choice, load_by_name, load_guarded
 from napari_segnext.widgets.parts import DockedWidget, form_layout, status_label
 from napari_segnext.widgets.worker import QtExecutor
 
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from napari_segnext.everything import EverythingProgress, EverythingResult
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Box, Click
+    from napari_segnext.session.cpu_fallback import CpuFallback
     from napari_segnext.widgets.model_choice import ModelLoader
 
     Steps = Iterator[EverythingProgress]
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 GRID, POINTS, RECTANGLES = "grid of clicks", "points layer", "rectangles of a shapes layer"
 _ZOOMS: dict[str, bool | None] = {"automatic": None, "on": True, "off": False}
 _NEW_LAYER = "new layer"
+_PRESS_START = "Press Start to segment everything."
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -112,18 +115,23 @@ class EverythingWidget(DockedWidget):
         (name or path, device) → model; by default `napari_segnext.load_model`. Called in a thread.
     """
 
+    fell_back = Signal()
+    """The model computes on the processor from now on; sent from the thread that computes."""
+
     def __init__(self, viewer: napari.viewer.Viewer, *, load_model: ModelLoader | None = None) -> None:
         super().__init__()
         self._viewer = viewer
         self._load_model: ModelLoader = load_by_name if load_model is None else load_model
         self._executor = QtExecutor()
-        self._model: InteractiveModel | None = None
+        self._model: CpuFallback | None = None
         self._model_key = ("", "")
         self._run: _Run | None = None
         self._progress: EverythingProgress | None = None
         self._is_shut_down = False
+        self._told, self._lasting = _PRESS_START, ""
         self._build()
         self._connect_viewer()
+        self._tell_whether_there_is_an_image()
         self._update_controls()
         self.destroyed.connect(self._executor.close)
 
@@ -139,7 +147,7 @@ class EverythingWidget(DockedWidget):
         if self._run is not None or self._is_shut_down:
             return
         if self._image.layer is None:
-            self._warn("There is no image. Open one, or take one from File → Open Sample → SegNext.")
+            self._warn(NO_IMAGE)
             return
         try:
             run = self._read_pickers()
@@ -149,9 +157,8 @@ class EverythingWidget(DockedWidget):
         self._run, self._progress = run, None
         self._show_loading(run)
         model = self._model if run.model_key == self._model_key else None
-        load_model = self._load_model
         self._executor.submit(
-            lambda: _prepared(run, model, load_model),
+            lambda: _prepared(run, model or load_guarded(self._load_model, *run.model_key, self.fell_back.emit)),
             lambda prepared: self._on_prepared(run, *prepared),
             lambda error: self._on_error(run, error),
         )
@@ -224,11 +231,20 @@ class EverythingWidget(DockedWidget):
             )
         return boxes
 
-    def _on_prepared(self, run: _Run, model: InteractiveModel, steps: Steps) -> None:
+    def _on_prepared(self, run: _Run, model: CpuFallback, steps: Steps) -> None:
         self._model, self._model_key = model, run.model_key
+        self._on_fell_back()
         if run is self._run:
             self._tell("Encoding the image…")
             self._go_on(run, steps)
+
+    def _on_fell_back(self) -> None:
+        """The model may compute on the processor now, for want of memory: that stands below whatever is told."""
+        self._lasting = self._model.notice if self._model is not None else ""
+        if self._lasting:
+            self._model_key = (self._model_key[0], "cpu")
+            self._device.setCurrentText("cpu")
+        self._tell(self._told)
 
     def _go_on(self, run: _Run, steps: Steps) -> None:
         self._executor.submit(
@@ -402,7 +418,7 @@ class EverythingWidget(DockedWidget):
         return self._bar
 
     def _build_status(self) -> QLabel:
-        self._status = status_label("Press Start to segment everything.")
+        self._status = status_label(self._told)
         return self._status
 
     # showing
@@ -432,6 +448,12 @@ class EverythingWidget(DockedWidget):
         name = Path(run.model_key[0]).name
         self._tell("Encoding the image…" if run.model_key == self._model_key else f"Loading model {name}…")
 
+    def _tell_whether_there_is_an_image(self) -> None:
+        if self._image.layer is None and self._run is None:
+            self._warn(NO_IMAGE)
+        elif self._told.endswith(NO_IMAGE):
+            self._tell(_PRESS_START)
+
     def _show_error(self, error: Exception) -> None:
         self._warn(words_for(error))
 
@@ -439,7 +461,9 @@ class EverythingWidget(DockedWidget):
         self._tell(f"⚠ {text}")
 
     def _tell(self, text: str) -> None:
-        self._status.setText(text)
+        self._told = text
+        lasting = f"\n⚠ {self._lasting}" if self._lasting else ""
+        self._status.setText(f"{text}{lasting}")
 
     # the viewer's side
 
@@ -451,9 +475,11 @@ class EverythingWidget(DockedWidget):
         for emitter, callback in self._viewer_connections():
             emitter.connect(callback)
         self._image.layer_changed.connect(self._on_image_picked)
+        self.fell_back.connect(self._on_fell_back)
 
     def _on_image_picked(self) -> None:
         self._output.refresh()
+        self._tell_whether_there_is_an_image()
         self._update_controls()
 
     def _on_layers(self, _: Any = None) -> None:
@@ -467,9 +493,8 @@ class EverythingWidget(DockedWidget):
         return image is not None and is_for_objects and is_on_grid(layer, image)
 
 
-def _prepared(run: _Run, model: InteractiveModel | None, load_model: ModelLoader) -> tuple[InteractiveModel, Steps]:
-    """The model, loaded if it is not there yet, and the steps of the run."""
-    model = load_model(*run.model_key) if model is None else model
+def _prepared(run: _Run, model: CpuFallback) -> tuple[CpuFallback, Steps]:
+    """The model and the steps of the run."""
     return model, run.steps(model)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from napari_segnext.annotator import AnnotatorError, StillComputingError
-from napari_segnext.errors import CheckpointError, ImageError, PromptError, WeightsHashError
+import errno
 
-_MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory")
+from napari_segnext.annotator import AnnotatorError, StillComputingError
+from napari_segnext.errors import CheckpointError, ImageError, PromptError, WeightsHashError, is_out_of_memory
+
+NO_IMAGE = "There is no image. Open one, or take one from File → Open Sample → SegNext."
 
 
 def words_for(error: BaseException) -> str:
     """What went wrong and what to do, in one or two sentences without a traceback."""
-    if isinstance(error, MemoryError) or _is_memory_error(error):
+    if is_out_of_memory(error):
         return "There is not enough memory. Choose a smaller model or the device 'cpu', or crop the image."
     if isinstance(error, AnnotatorError | PromptError | ImageError | CheckpointError | WeightsHashError):
         return _sentence(str(error))
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "No space left on the disk. Make room there, then try again."
     if isinstance(error, ImportError):
         return f"A library is missing: {error}. Install it and restart napari."
     if isinstance(error, ValueError | OSError) and str(error):
@@ -27,11 +31,6 @@ def words_for(error: BaseException) -> str:
 def is_passing(error: BaseException) -> bool:
     """Whether waiting is all there is to do, so that no warning sign is needed."""
     return isinstance(error, StillComputingError)
-
-
-def _is_memory_error(error: BaseException) -> bool:
-    """Whether torch ran out of memory, which it tells by the words of a RuntimeError."""
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _MEMORY_WORDS)
 
 
 def _sentence(text: str) -> str:

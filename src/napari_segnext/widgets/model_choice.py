@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_segnext.models.interface import InteractiveModel
+    from napari_segnext.session.cpu_fallback import CpuFallback
 
 ModelLoader: TypeAlias = "Callable[[str, str], InteractiveModel]"
 """(name or path, device) → model."""
@@ -32,6 +33,13 @@ def load_by_name(name: str, device: str) -> InteractiveModel:
     from napari_segnext.weights import load_model
 
     return load_model(name, device=device)
+
+
+def load_guarded(load_model: ModelLoader, name: str, device: str, on_fallback: Callable[[], object]) -> CpuFallback:
+    """A model that goes on on the processor where memory does not suffice; to be called in a thread."""
+    from napari_segnext.session.cpu_fallback import load_with_fallback
+
+    return load_with_fallback(load_model, name, device, on_fallback)
 
 
 def device_choice(preferred: str) -> QComboBox:

@@ -67,7 +67,7 @@ DETAILS = ("Name", "Description", "Licence", "Citation", "Source", "File", "SHA-
 _MODEL_FILES = "SegNext weights (*.safetensors *.pth *.pt)"
 _BAR_STEPS = 1000
 _TICK_MS = 100
-_LINK_COLOUR = "#4c8dff"
+_LINK_COLOUR = "#2f7de1"
 """Can be read on dark and on light; Qt's own blue cannot be read on dark."""
 
 _NO_CARD = "This model has no card."

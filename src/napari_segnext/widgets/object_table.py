@@ -213,18 +213,21 @@ class ObjectTable(AnnotationPanel):
         if corner is not None:
             corner.setToolTip("Select all objects.")
         self.view.setToolTip(
-            "The objects. Click: show it. Double click: take it up again. Click once more, or F2, on label, name or "
-            "class: type another."
+            "The objects. Click, or Return: show it. Double click: take it up again. Click once more, or F2, on label, "
+            "name or class: type another."
         )
         header = self.view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         for column in (_NAME, _CLASS):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(14)
+        # Tab leaves the table; its cells are reached by arrow keys
+        self.view.setTabKeyNavigation(False)
         self.view.setMinimumHeight(120)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._show_menu)
         self.view.clicked.connect(lambda index: self._jump_to(index))
+        self.view.activated.connect(lambda index: self._jump_to(index))
         self.view.doubleClicked.connect(lambda _: self._act("reopen"))
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._update_buttons())
         self.model.renamed.connect(lambda label, name: self._call(lambda one: one.rename(label, name)))

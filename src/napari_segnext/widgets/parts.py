@@ -41,6 +41,8 @@ class DockedWidget(QWidget):  # type: ignore[misc]
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
+        # no stop of its own for Tab: whatever gets the focus is scrolled into sight
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(content)
         outer = QVBoxLayout(self)
@@ -150,15 +152,15 @@ def folding(title: str, tooltip: str, body: QWidget, *, is_open: bool = False) -
     return section
 
 
-def toggle_button(text: str, colour: str, tooltip: str = "") -> QPushButton:
-    """A button that stays down, and then has a colour."""
+def toggle_button(text: str, tooltip: str = "", *, colour: str = "") -> QPushButton:
+    """A button that stays down; in a light colour of its own then, or in that of the theme."""
     button = QPushButton(text)
     button.setCheckable(True)
     button.setToolTip(tooltip)
-    button.setStyleSheet(
-        "QPushButton { padding-left: 2px; padding-right: 2px; }"
-        f"QPushButton:checked {{ background-color: {colour}; color: black; }}"
-    )
+    style = "QPushButton { padding-left: 2px; padding-right: 2px; }"
+    if colour:
+        style += f"QPushButton:checked {{ background-color: {colour}; color: black; }}"
+    button.setStyleSheet(style)
     return button
 
 
