@@ -20,6 +20,7 @@ import torch
 
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
 from napari_segnext.session import EmbeddingCache
+from tests.workers import share_threads
 
 # napari reads this when it is imported; an empty one keeps its settings, and those of plugins, in memory
 os.environ["NAPARI_CONFIG"] = ""
@@ -36,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     except Exception:  # noqa: BLE001 - qtpy raises its own kinds
         if pluginmanager.has_plugin("pytest-qt"):
             pluginmanager.unregister(name="pytest-qt")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers, which are started after this, inherit what is set here."""
+    if getattr(config.option, "numprocesses", None):
+        share_threads(os.environ)
 
 
 class FakeModel:

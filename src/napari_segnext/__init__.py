@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_segnext.everything import EverythingResult, iterate_everything, segment_everything
+    from napari_segnext.io import read_volume
     from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompt, Prompts, Scribble
     from napari_segnext.session import Prediction, Session
+    from napari_segnext.volumes import Volume
     from napari_segnext.weights import load_model
 
 _HOMES = {
@@ -25,8 +27,10 @@ _HOMES = {
     "Scribble": "prompts",
     "Prediction": "session",
     "Session": "session",
+    "Volume": "volumes",
     "iterate_everything": "everything",
     "load_model": "weights",
+    "read_volume": "io",
     "segment_everything": "everything",
 }
 
@@ -41,8 +45,10 @@ __all__ = [
     "Prompts",
     "Scribble",
     "Session",
+    "Volume",
     "iterate_everything",
     "load_model",
+    "read_volume",
     "segment_everything",
     "__version__",
 ]

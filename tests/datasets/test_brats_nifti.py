@@ -111,7 +111,7 @@ def test_file_that_was_cut_short_is_refused(root):
 
 
 def test_file_of_four_axes_is_refused(root, labels):
-    save(root / "case_1_label.nii.gz", labels[..., None])
+    save(root / "case_1_label.nii.gz", np.stack([labels, labels], axis=-1))
     with pytest.raises(ValueError, match="expected a volume of three axes"):
         open_dataset("brats_nifti", root)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_segnext.datasets.samples import ImageSample
+from napari_segnext.io import read_nifti, read_nifti_shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,33 +104,13 @@ def _slices_of(image_path: Path) -> list[ImageSample]:
 def _read_volume(path: Path, modified_ns: int) -> NDArray[Any]:
     """`(Z, Y, X)` array, read-only; `modified_ns` tells a file that was written anew."""
     del modified_ns
-    image = _opened(path)
-    try:
-        array = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise ValueError(
-            f"'{path}' is cut short or broken ({error}); expected a whole NIfTI file. Copy it anew."
-        ) from error
-    volume = np.ascontiguousarray(array.T)
-    volume.setflags(write=False)
-    return volume
+    # a view, so that the volume's own array stays as it is
+    array = np.asarray(read_nifti(path).single_time().array).view()
+    array.setflags(write=False)
+    return array
 
 
 def _shape_of(path: Path) -> tuple[int, ...]:
     """(Z, Y, X) from the header alone."""
-    return tuple(int(n) for n in reversed(_opened(path).shape))
-
-
-def _opened(path: Path) -> Any:
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-
-    try:
-        image = nibabel.load(path)
-    except (ImageFileError, EOFError, ValueError, zlib.error) as error:
-        raise ValueError(f"'{path}' cannot be read as NIfTI ({error}); expected .nii.gz. Save it anew.") from error
-    if len(image.shape) != 3:
-        raise ValueError(
-            f"'{path}' has shape {image.shape}; expected a volume of three axes. Save one channel per file."
-        )
-    return image
+    shape = read_nifti_shape(path)
+    return shape[-3:] if shape[:-3] == (1,) else shape

@@ -16,7 +16,7 @@ from napari_segnext.errors import ImageError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_segnext._types import Image
+    from napari_segnext._types import Image, Shape2D
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -93,6 +93,42 @@ def read_image(path: Path | str, *, keeps_palette_indices: bool = False) -> Imag
             f"{_MAX_CHANNELS} channels. Save the slice that is wanted as its own file."
         )
     return array
+
+
+def read_image_size(path: Path | str) -> Shape2D:
+    """(rows, columns) of an image, from its header alone.
+
+    Parameters
+    ----------
+    path
+        As in `read_image`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImageError
+        If the file is broken.
+    """
+    import PIL.Image
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no image '{path}'. Check the path.")
+    try:
+        if path.suffix.lower() not in _TIFF_SUFFIXES:
+            with PIL.Image.open(path) as image:
+                return image.height, image.width
+        import tifffile
+
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            return int(page.imagelength), int(page.imagewidth)
+    except (*_DECODER_ERRORS, PIL.Image.DecompressionBombError) as error:
+        raise ImageError(
+            f"'{path}' cannot be read as an image ({type(error).__name__}: {str(error)[:120]}). "
+            "The file may be damaged or cut short: copy or save it again."
+        ) from error
 
 
 def require_label_suffix(path: Path | str) -> Path:

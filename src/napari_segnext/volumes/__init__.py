@@ -1,0 +1,18 @@
+"""Arrays with a place in the world."""
+
+from napari_segnext.volumes.case import VolumeCase
+from napari_segnext.volumes.orientation import VIEWS, View
+from napari_segnext.volumes.rearranged import RearrangedArray, key_of_each_axis
+from napari_segnext.volumes.volume import READ_ERRORS, LazyArray, Volume, VolumeSource
+
+__all__ = [
+    "READ_ERRORS",
+    "VIEWS",
+    "LazyArray",
+    "RearrangedArray",
+    "View",
+    "Volume",
+    "VolumeCase",
+    "VolumeSource",
+    "key_of_each_axis",
+]
