@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_segnext.commands import app
-from napari_segnext.training import read_training_config
+from napari_segnext.training import read_training_config, read_training_runs
 
 TOP = Path(__file__).parents[1]
 README = TOP / "README.md"
@@ -54,6 +54,13 @@ def test_configuration_of_the_bundled_model_is_valid_and_brings_its_card():
     config = read_training_config(TOP / "training_configs/segnext-tiny.toml")
     assert config.name == "segnext-tiny"
     assert "Training images and attribution" in config.card
+
+
+def test_the_second_round_goes_on_from_the_bundled_model():
+    first, second = read_training_runs(TOP / "training_configs/segnext-tiny-second-round.toml")
+    assert first == read_training_config(TOP / "training_configs/segnext-tiny.toml")
+    assert second.initial_weights == str(first.weights_path)
+    assert second.n_steps == 3200
 
 
 def test_pictures_and_pages_that_are_linked_are_there():

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_segnext.everything import EverythingResult, iterate_everything, segment_everything
     from napari_segnext.io import read_volume
     from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompt, Prompts, Scribble
+    from napari_segnext.propagation import SliceResult, StopRules, propagate
     from napari_segnext.session import Prediction, Session
     from napari_segnext.volumes import Volume
     from napari_segnext.weights import load_model
@@ -29,7 +30,10 @@ _HOMES = {
     "Session": "session",
     "Volume": "volumes",
     "iterate_everything": "everything",
+    "SliceResult": "propagation",
+    "StopRules": "propagation",
     "load_model": "weights",
+    "propagate": "propagation",
     "read_volume": "io",
     "segment_everything": "everything",
 }
@@ -45,9 +49,12 @@ __all__ = [
     "Prompts",
     "Scribble",
     "Session",
+    "SliceResult",
+    "StopRules",
     "Volume",
     "iterate_everything",
     "load_model",
+    "propagate",
     "read_volume",
     "segment_everything",
     "__version__",

@@ -209,7 +209,7 @@ def test_a_stage_that_leaves_all_domains_out_is_refused(run_folder):
     config = read_training_config(run_folder / "config.toml")
     (domain,) = {source.group for source in find_sources(config.data)}
     (run_folder / "config.toml").write_text(f"{CONFIG}domain_weights = {{ {domain} = 0.0 }}\n")
-    with pytest.raises(ConfigError, match="domain_weights of stage 2: all of .* are 0"):
+    with pytest.raises(ConfigError, match=r"domain_weights of stage 2: all of .* are 0"):
         Trainer(read_training_config(run_folder / "config.toml"))
 
 

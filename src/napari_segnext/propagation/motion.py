@@ -1,0 +1,109 @@
+"""Where a mask lies on the neighbouring slice: it is carried along with what the image shows about it.
+
+Slices are cut from different places, and sections of an electron microscope do not lie quite on each other. The optical
+flow between two slices, about the object, says where each of its parts went; the mask follows before the model sees it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+from skimage.registration import optical_flow_ilk
+
+from napari_segnext.propagation.interpolation import signed_distance
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_segnext._types import Mask
+
+FLOW_RADIUS_PX = 5
+"""Of the neighbourhood that moves as one."""
+
+BLUR_PX = 1.0
+
+MARGIN = 0.5
+"""About the object, over its longer side, of what is compared."""
+
+LEAST_MARGIN_PX = 12
+
+MAX_SIDE_PX = 256
+"""Larger windows are compared at a coarser resolution."""
+
+
+def carry_mask(mask: Mask, here: NDArray[Any], there: NDArray[Any]) -> Mask:
+    """Carry a mask from one slice to its neighbour.
+
+    Parameters
+    ----------
+    mask
+        `(H, W)` bool, on the slice `here`.
+    here, there
+        `(H, W)` or `(H, W, C)`, the two slices; of channels, the mean counts.
+
+    Returns
+    -------
+    ndarray
+        `(H, W)` bool, on the slice `there`. The mask itself if it is empty or the slices show nothing to follow.
+
+    Notes
+    -----
+    Iterative Lucas-Kanade flow (Le Besnerais and Champagnat 2005, scikit-image) on a window about the object; what is
+    carried is the signed distance, so outlines stay smooth.
+    """
+    if not mask.any():
+        return mask
+    window = _window(mask)
+    step = max(1, -(-max(along.stop - along.start for along in window) // MAX_SIDE_PX))
+    first, second = (_normalised(_coarsened(_grey(plane[window]), step)) for plane in (here, there))
+    if min(first.shape) < 2 * FLOW_RADIUS_PX + 1 or not (first.any() and second.any()):
+        return mask
+    rows, columns = (_refined(flow * step, mask[window].shape, step) for flow in _flow(second, first))
+    distance = signed_distance(mask[window])
+    grid = np.indices(distance.shape, np.float32)
+    moved = ndimage.map_coordinates(distance, [grid[0] + rows, grid[1] + columns], order=1, mode="nearest")
+    carried = np.zeros_like(mask)
+    carried[window] = moved > 0
+    return carried
+
+
+def _flow(reference: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(optical_flow_ilk(reference, moving, radius=FLOW_RADIUS_PX), np.float32)
+
+
+def _window(mask: Mask) -> tuple[slice, slice]:
+    bounds = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    side = max(int(along[-1] - along[0]) + 1 for along in bounds)
+    margin = max(LEAST_MARGIN_PX, int(MARGIN * side))
+    rows, columns = (slice(max(0, int(along[0]) - margin), int(along[-1]) + margin + 1) for along in bounds)
+    return slice(rows.start, min(rows.stop, mask.shape[0])), slice(columns.start, min(columns.stop, mask.shape[1]))
+
+
+def _grey(plane: NDArray[Any]) -> NDArray[np.float32]:
+    grey = plane.astype(np.float32)
+    grey = grey if grey.ndim == 2 else grey.mean(axis=2)
+    return np.nan_to_num(grey, posinf=0.0, neginf=0.0)
+
+
+def _coarsened(plane: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    if step == 1:
+        return np.asarray(ndimage.gaussian_filter(plane, BLUR_PX), np.float32)
+    return np.asarray(ndimage.gaussian_filter(plane, BLUR_PX * step)[::step, ::step], np.float32)
+
+
+def _normalised(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean 0 and deviation 1; all 0 where there is nothing to see."""
+    spread = float(plane.std())
+    return np.asarray((plane - plane.mean()) / spread, np.float32) if spread > 0 else np.zeros_like(plane)
+
+
+def _refined(flow: NDArray[np.float32], shape: tuple[int, ...], step: int) -> NDArray[np.float32]:
+    """A flow at every `step`-th pixel, at all of them."""
+    if step == 1:
+        return flow
+    rows, columns = (np.minimum(np.arange(n) / step, m - 1) for n, m in zip(shape, flow.shape, strict=True))
+    return np.asarray(
+        ndimage.map_coordinates(flow, np.meshgrid(rows, columns, indexing="ij"), order=1, mode="nearest"), np.float32
+    )

@@ -1,0 +1,337 @@
+"""From a few annotated slices to the volume, one slice after the other.
+
+1. What was said about an object gives its masks on the annotated slices; these are never changed.
+2. Annotated slices cut the range into spans (`plan_spans`). One sweep goes up through all slices and carries each
+   object from slice to slice, a second one goes down; each slice is opened once in each, for all objects.
+3. A mask is carried to the next slice along the optical flow (`carry_mask`), and the model answers from there.
+4. Between two annotated slices both sweeps answer; the answers are mixed by distance. Beyond the last one, evidence is
+   weighed, and `StopRules` end the object where it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_segnext.errors import PropagationError
+from napari_segnext.prompts import Prompts
+from napari_segnext.propagation.annotated import objects_to_propagate, scaled_prompts
+from napari_segnext.propagation.evidence import Evidence, Looks, certainty_of, iou, reaches_border
+from napari_segnext.propagation.interpolation import interpolate_masks
+from napari_segnext.propagation.motion import carry_mask
+from napari_segnext.propagation.plan import Span, plan_spans
+from napari_segnext.propagation.results import SliceResult, Source
+from napari_segnext.propagation.slices import Slices
+from napari_segnext.propagation.stopping import StopReason, StopRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, Literal
+
+    from numpy.typing import NDArray
+
+    from napari_segnext._types import Mask, Probability
+    from napari_segnext.models.interface import InteractiveModel
+    from napari_segnext.propagation.annotated import ObjectToPropagate
+    from napari_segnext.session.embedding_cache import EmbeddingCache
+    from napari_segnext.session.preprocess import ContrastLimits
+    from napari_segnext.volumes import Volume
+
+    Direction = Literal["both", "up", "down"]
+
+THRESHOLD = 0.5
+"""Probability above which a pixel belongs to the object."""
+
+
+def propagate(
+    model: InteractiveModel,
+    volume: Volume | NDArray[Any],
+    prompts: Any,
+    *,
+    axis: int = 0,
+    slices: tuple[int, int] | None = None,
+    direction: Direction = "both",
+    rules: StopRules | None = None,
+    contrast_limits: ContrastLimits | None = None,
+    zoom: bool | None = None,
+    cache: EmbeddingCache | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> Iterator[SliceResult]:
+    """Carry objects from annotated slices through a volume.
+
+    Parameters
+    ----------
+    model
+        Any `InteractiveModel`, for example from `load_model`.
+    volume
+        A `Volume`, or an array `(Z, Y, X)` or `(Z, Y, X, C)` of cubic voxels; lazy ones are read slice by slice. Of a
+        volume with time, one time point (`Volume.at_time`), or one slice over time (`Volume.over_time`).
+    prompts
+        What was said: a `PromptsFile`, objects of one, or for one object slice number → `Prompts`, list of prompts, or
+        mask `(rows, columns)`. Masks are taken as they are.
+    axis
+        Along which slices follow each other: 0, 1 or 2; rows and columns are the other two, in rising order.
+    slices
+        (first, stop) of the slices that are wanted; all by default.
+    direction
+        Whether objects go on beyond their last annotated slices upwards, downwards or both. What lies between
+        annotated slices is always filled.
+    rules
+        Where an object ends; by default `StopRules()`.
+    contrast_limits, zoom
+        As of `Session`.
+    cache
+        Where embeddings are kept; by default the one that all sessions share.
+    is_wanted
+        Asked before each slice; once it says no, nothing more comes.
+
+    Yields
+    ------
+    SliceResult
+        Annotated slices first, then each slice as it is done; one for each object and slice. An object that ends gives
+        one more result that says why, and nothing beyond it. Closing the generator ends the work; what came is whole.
+
+    Raises
+    ------
+    PropagationError
+        If there is nothing annotated along this axis within the volume, or a range or direction makes no sense.
+    VolumeError
+        If the volume has no such axis, or a slice cannot be read.
+    PromptError
+        If a prompt lies outside its slice.
+    """
+    from napari_segnext.volumes import Volume
+
+    if not isinstance(volume, Volume):
+        volume = Volume(volume)
+    if volume.has_time:
+        raise PropagationError(
+            f"the volume has {volume.n_times} time points; expected one. Give volume.at_time(t), or one slice over "
+            "time."
+        )
+    if direction not in ("both", "up", "down"):
+        raise PropagationError(f"direction is {direction!r}; expected 'both', 'up' or 'down'.")
+    opened = Slices(model, volume, axis, contrast_limits=contrast_limits, zoom=zoom, cache=cache)
+    wanted = _checked_range(slices, opened.n)
+    objects = objects_to_propagate(prompts, axis)
+    _require_within(objects, opened.n, axis)
+    run = _Run(opened, axis, rules or StopRules(), is_wanted)
+    return run.results(objects, wanted, goes_up=direction != "down", goes_down=direction != "up")
+
+
+@dataclass(slots=True)
+class _Track:
+    """An object on its way. Masks and probabilities have square pixels."""
+
+    label: int
+    annotated: dict[int, Mask] = field(default_factory=dict)
+    looks: Looks = field(default_factory=Looks)
+    spans: tuple[Span, ...] = ()
+    current: Mask | None = None
+    answers_up: dict[int, NDArray[np.float16]] = field(default_factory=dict)
+
+    def span_of(self, index: int) -> Span | None:
+        return next((span for span in self.spans if index in span.slices), None)
+
+
+class _Run:
+    def __init__(self, slices: Slices, axis: int, rules: StopRules, is_wanted: Callable[[], bool]) -> None:
+        self._slices = slices
+        self._axis = axis
+        self._rules = rules
+        self._is_wanted = is_wanted
+        # (label, packed mask) of what is settled on a slice; others do not take it
+        self._settled: dict[int, list[NDArray[np.uint8]]] = {}
+
+    def results(
+        self, objects: Iterable[ObjectToPropagate], wanted: range, *, goes_up: bool, goes_down: bool
+    ) -> Iterator[SliceResult]:
+        tracks = [_Track(one.label) for one in objects]
+        yield from self._annotated(tracks, objects)
+        for track in tracks:
+            track.spans = plan_spans(track.annotated, wanted, goes_up=goes_up, goes_down=goes_down)
+        if not tracks or not any(track.spans for track in tracks):
+            return
+        indices = [index for track in tracks for span in track.spans for index in (span.slices.start, span.slices.stop)]
+        swept = range(min(indices), max(indices))
+        for step in (1, -1):
+            for index in swept if step == 1 else reversed(swept):
+                here = [track for track in tracks if _comes_to(track.span_of(index), step)]
+                if not here:
+                    continue
+                if not self._is_wanted():
+                    return
+                yield from self._on_slice(here, index, step)
+
+    def _annotated(self, tracks: list[_Track], objects: Iterable[ObjectToPropagate]) -> Iterator[SliceResult]:
+        """The masks of annotated slices, those of one slice after the other."""
+        said = [
+            (index, track, one.by_slice[index])
+            for track, one in zip(tracks, objects, strict=True)
+            for index in one.by_slice
+        ]
+        for index, track, what in sorted(said, key=lambda item: item[0]):
+            if not self._is_wanted():
+                return
+            if isinstance(what, Prompts):
+                session = self._slices.session(index)
+                prediction = session.update(scaled_prompts(what, self._slices.factors))
+                if prediction is None:
+                    continue
+                square = np.asarray(prediction.probability)
+                result = self._result(track.label, index, square, Source.ANNOTATED)
+                track.annotated[index] = square > THRESHOLD
+            else:
+                track.annotated[index] = self._slices.to_square(what)
+                probability = what.astype(np.float32)
+                result = SliceResult(track.label, self._axis, index, np.array(what), probability, Source.ANNOTATED)
+            track.looks.add(self._slices.pixels(index), track.annotated[index])
+            self._settle(index, track.annotated[index])
+            yield result
+
+    def _on_slice(self, tracks: list[_Track], index: int, step: int) -> Iterator[SliceResult]:
+        """Carry objects to a slice from the one before; `step` is 1 upwards and -1 downwards."""
+        found: list[tuple[_Track, Span, Mask, Probability]] = []
+        for track in tracks:
+            span = track.span_of(index)
+            if span is None:
+                continue
+            start = span.before if step == 1 else span.after
+            if index - step == start:
+                track.current = track.annotated[index - step]
+            if track.current is None:
+                continue
+            found.append((track, span, track.current, self._answer(track, span, index, step)))
+        contested = np.max([answer for *_, answer in found], axis=0) if len(found) > 1 else None
+        taken = self._taken(index)
+        for track, span, before, answer in found:
+            probability = answer
+            if contested is not None or taken is not None:
+                probability = _without(answer, contested, taken)
+            if span.is_between and step == 1:
+                track.answers_up[index] = probability.astype(np.float16)
+                track.current = _or_last(probability > THRESHOLD, before)
+            elif span.is_between:
+                yield self._between(track, span, index, before, probability)
+            else:
+                yield self._beyond(track, index, before, probability)
+
+    def _answer(self, track: _Track, span: Span, index: int, step: int) -> Probability:
+        """What the model finds on a slice, given the object's mask on the slice before."""
+        before = track.current
+        if before is None or not before.any():
+            return np.zeros(self._slices.square_shape, np.float32)
+        here = self._slices.pixels(index)
+        prior = carry_mask(before, self._slices.pixels(index - step), here)
+        if not prior.any():
+            prior = before
+        return np.asarray(self._slices.session(index).answer_from(prior.astype(np.float32)).probability)
+
+    def _between(self, track: _Track, span: Span, index: int, before: Mask, probability: Probability) -> SliceResult:
+        """The answers from both sides, each by its distance."""
+        fraction = span.fraction(index)
+        up = track.answers_up.pop(index).astype(np.float32)
+        mixed = (1 - fraction) * up + fraction * probability
+        track.current = _or_last(probability > THRESHOLD, before)
+        evidence = self._evidence(track, index, before, mixed, agreement=iou(up > THRESHOLD, probability > THRESHOLD))
+        if not (mixed > THRESHOLD).any() and span.before is not None and span.after is not None:
+            # neither side found it: what lies half way between the annotated masks
+            mixed = interpolate_masks(track.annotated[span.before], track.annotated[span.after], fraction).astype(
+                np.float32
+            )
+        self._settle(index, mixed > THRESHOLD)
+        return self._result(track.label, index, mixed, Source.BETWEEN, evidence)
+
+    def _beyond(self, track: _Track, index: int, before: Mask, probability: Probability) -> SliceResult:
+        evidence = self._evidence(track, index, before, probability)
+        reason = self._rules.reason(evidence)
+        if reason is StopReason.BORDER and any(reaches_border(mask) for mask in track.annotated.values()):
+            reason = None
+        result = self._result(track.label, index, probability, Source.BEYOND, evidence, reason)
+        track.current = None if reason is not None else probability > THRESHOLD
+        if track.current is not None:
+            self._settle(index, track.current)
+        return result
+
+    def _evidence(
+        self, track: _Track, index: int, before: Mask, probability: Probability, agreement: float | None = None
+    ) -> Evidence:
+        mask = probability > THRESHOLD
+        area = int(np.count_nonzero(mask))
+        return Evidence(
+            area=area,
+            overlap=iou(mask, before),
+            area_ratio=area / max(1, int(np.count_nonzero(before))),
+            certainty=certainty_of(probability, THRESHOLD),
+            likeness=track.looks.likeness(self._slices.pixels(index), mask),
+            agreement=agreement,
+            reaches_border=reaches_border(mask),
+        )
+
+    def _result(
+        self,
+        label: int,
+        index: int,
+        square: Probability,
+        source: Source,
+        evidence: Evidence | None = None,
+        stopped: StopReason | None = None,
+    ) -> SliceResult:
+        probability = self._slices.to_volume(np.asarray(square, np.float32))
+        mask = probability > THRESHOLD if stopped is None else np.zeros(probability.shape, bool)
+        return SliceResult(label, self._axis, index, mask, probability, source, evidence, stopped)
+
+    # pixels that are settled
+
+    def _settle(self, index: int, mask: Mask) -> None:
+        self._settled.setdefault(index, []).append(np.packbits(mask))
+
+    def _taken(self, index: int) -> Mask | None:
+        """Pixels of a slice that belong to objects that are settled there; None if there are none."""
+        packed = self._settled.get(index)
+        if not packed:
+            return None
+        shape = self._slices.square_shape
+        bits = np.bitwise_or.reduce(packed)
+        return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
+
+
+def _comes_to(span: Span | None, step: int) -> bool:
+    """Whether a sweep upwards (1) or downwards (-1) carries an object through a span."""
+    return span is not None and (span.before if step == 1 else span.after) is not None
+
+
+def _without(answer: Probability, contested: Probability | None, taken: Mask | None) -> Probability:
+    """An answer without pixels that another object has, or is surer of."""
+    left = answer.copy()
+    if contested is not None:
+        left[answer < contested] = np.minimum(left[answer < contested], THRESHOLD)
+    if taken is not None:
+        left[taken] = np.minimum(left[taken], THRESHOLD)
+    return left
+
+
+def _or_last(mask: Mask, last: Mask) -> Mask:
+    """Between annotated slices an object does not end: where nothing was found, it is looked for as it was."""
+    return mask if mask.any() else last
+
+
+def _checked_range(slices: tuple[int, int] | None, n: int) -> range:
+    if slices is None:
+        return range(n)
+    first, stop = slices
+    if not 0 <= first < stop <= n:
+        raise PropagationError(f"slices are {first}:{stop}; expected a range within 0:{n}, its end not included.")
+    return range(first, stop)
+
+
+def _require_within(objects: Iterable[ObjectToPropagate], n: int, axis: int) -> None:
+    for one in objects:
+        beyond = [index for index in one.by_slice if not 0 <= index < n]
+        if beyond:
+            raise PropagationError(
+                f"object {one.label} is annotated on slice {beyond[0]} along axis {axis}; expected 0 to {n - 1}. Does "
+                "it belong to another volume?"
+            )
