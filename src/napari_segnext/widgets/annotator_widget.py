@@ -32,12 +32,14 @@ from napari_segnext.annotator.layers import (
     role_of,
     was_made_for,
 )
+from napari_segnext.annotator.levels import image_at_level
 from napari_segnext.annotator.preferences import preferences_or_defaults
 from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.errors import ImageError
 from napari_segnext.widgets.channel_panel import ChannelPanel
 from napari_segnext.widgets.cheat_sheet import CheatSheet
 from napari_segnext.widgets.layer_choice import LayerChoice
+from napari_segnext.widgets.level_choice import LevelChoice
 from napari_segnext.widgets.mask_panel import MaskPanel
 from napari_segnext.widgets.messages import NO_IMAGE, is_passing, words_for
 from napari_segnext.widgets.model_choice import ModelChoice, device_choice, load_by_name, load_guarded
@@ -144,6 +146,10 @@ class AnnotatorWidget(DockedWidget):
         if self._image.layer is None:
             self._warn(NO_IMAGE)
             return
+        if self._level.level:
+            layer = image_at_level(self._viewer, self._image.layer, self._level.level)
+            self._image.refresh()
+            self._image.pick(layer)
         key = (self.models.name, self._device.currentText())
         if self._model is not None and key == self._model_key:
             self._begin(self._model)
@@ -327,6 +333,7 @@ class AnnotatorWidget(DockedWidget):
         self._warn(f"{words_for(error)} What you have done is still here; saving is tried again.")
 
     def _on_image_picked(self) -> None:
+        self._level.show_image(self._image.layer)
         for choice in (self._points, self._shapes, self._scribbles, self._output):
             choice.forget_pick()
         annotator = self._annotator
@@ -385,6 +392,8 @@ class AnnotatorWidget(DockedWidget):
         )
         form = form_layout()
         form.addRow("Image", self._image)
+        self._level = LevelChoice(form)
+        self._level.show_image(self._image.layer)
         self.models = ModelChoice(self._preferences.default_model)
         form.addRow("Model", self.models)
         self._device = device_choice(self._preferences.device)
@@ -591,6 +600,7 @@ class AnnotatorWidget(DockedWidget):
         is_loading = self._loading_key is not None
         self._start_button.setEnabled(is_on or (self._image.layer is not None and not is_loading))
         self._image.setEnabled(not is_loading)
+        self._level.setEnabled(not is_on and not is_loading)
         choices = (self._points, self._shapes, self._scribbles, self._output)
         self.models.set_changeable(not is_on and not is_loading)
         for widget in (self._device, *choices):
