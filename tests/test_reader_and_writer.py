@@ -13,10 +13,11 @@ import pytest
 import zarr
 
 from napari_segnext import Volume, _reader, read_volume
-from napari_segnext._reader import VOLUME_NOTE, get_reader, layers_of_volume
+from napari_segnext._reader import get_reader, layers_of_volume
 from napari_segnext._writer import write_labels, write_objects
 from napari_segnext.errors import VolumeError
 from napari_segnext.io import write_labels_volume
+from napari_segnext.volumes import VOLUME_NOTE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ from napari_segnext.io import (
     read_volume,
     read_zarr_labels,
 )
-from napari_segnext.volumes import RearrangedArray
+from napari_segnext.volumes import VOLUME_NOTE, RearrangedArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from napari_segnext.volumes import LazyArray, Volume, VolumeCase
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
-
-VOLUME_NOTE = "napari-segnext volume"
-"""Key of `layer.metadata` under which a layer's `Volume` is kept; labels with it are saved in its place."""
 
 MAX_LABELS_IN_MEMORY_BYTES = 2 * 2**30
 """Labels up to this size are read whole, so that they can be painted on; larger ones stay lazy and read-only."""

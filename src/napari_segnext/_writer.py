@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segnext._reader import VOLUME_NOTE
 from napari_segnext.errors import VolumeError
 from napari_segnext.io import unit_named, write_labels_volume
-from napari_segnext.volumes import Volume, VolumeSource
+from napari_segnext.volumes import VOLUME_NOTE, Volume, VolumeSource
 
 if TYPE_CHECKING:
     from napari_segnext.volumes import LazyArray

@@ -180,3 +180,26 @@ def test_next_sign_counts_on_all_three_layers(viewer, pixels):
     assert not signs_of(layers.points)[0]
     assert not signs_of(layers.shapes)[0]
     assert layers.scribbles.selected_label == 2
+
+
+def test_objects_of_a_volume_are_saved_in_its_place(tmp_path, viewer, fake_model):
+    nibabel = pytest.importorskip("nibabel")
+    from napari_segnext._reader import get_reader
+    from napari_segnext._writer import write_labels
+    from napari_segnext.annotator import Annotator
+
+    affine = np.array([[-0.5, 0, 0, 90], [0, -0.75, 0, 120], [0, 0, 2, -70], [0, 0, 0, 1.0]])
+    image = nibabel.Nifti1Image(np.zeros((32, 32, 5), np.int16), affine)
+    image.set_sform(affine, code=1)
+    nibabel.save(image, tmp_path / "a.nii")
+    ((array, arguments, _),) = get_reader(str(tmp_path / "a.nii"))(str(tmp_path / "a.nii"))
+    annotator = Annotator(viewer, viewer.add_image(array, **arguments), fake_model)
+    middle = annotator.layers.image.data_to_world((viewer.dims.current_step[0], 10, 12))
+    annotator.layers.points.add(annotator.layers.points.world_to_data(middle))
+    annotator.accept()
+    output = annotator.layers.output
+    (path,) = write_labels(str(tmp_path / "l.nii.gz"), output.data, {"metadata": output.metadata})
+    written = nibabel.load(path)
+    np.testing.assert_array_equal(written.affine, affine)
+    np.testing.assert_array_equal(np.asanyarray(written.dataobj).T, output.data)
+    assert output.data.any()

@@ -9,7 +9,7 @@ from napari.layers import Labels, Points, Shapes
 
 from napari_segnext.annotator.coordinates import finest_level
 from napari_segnext.annotator.errors import LayerMismatchError, NoFreeLabelError
-from napari_segnext.annotator.layers import NOTE, is_on_grid, note_of, require_writable, signs_of
+from napari_segnext.annotator.layers import NOTE, is_on_grid, kept_volume, note_of, require_writable, signs_of
 from napari_segnext.errors import PromptError
 from napari_segnext.prompts import Box, Click, clicks_from_prompt
 
@@ -59,7 +59,7 @@ def new_objects_layer(image: Any, shown: ShownSlice, labels: LabelImage) -> Labe
     return Labels(
         data,
         name=f"SegNext {ROLE}",
-        metadata={NOTE: note_of(image, ROLE)},
+        metadata={**kept_volume(image), NOTE: note_of(image, ROLE)},
         scale=image.scale,
         translate=image.translate,
         rotate=image.rotate,

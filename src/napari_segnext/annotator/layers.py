@@ -14,6 +14,7 @@ from napari.utils import DirectLabelColormap
 
 from napari_segnext.annotator.coordinates import LayerMap, View, finest_level
 from napari_segnext.annotator.errors import LayerMismatchError, ReadOnlyLayerError
+from napari_segnext.volumes import VOLUME_NOTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -283,11 +284,16 @@ def note_of(image: Any, role: str) -> dict[str, str]:
     return {"role": role, "image": image.name, "image_id": str(image.unique_id)}
 
 
+def kept_volume(image: Any) -> dict[str, Any]:
+    """The volume that an image's metadata keep, if any, for layers on its grid: labels are then saved in its place."""
+    return {key: volume for key, volume in image.metadata.items() if key == VOLUME_NOTE}
+
+
 def _placed(image: Any, role: str) -> dict[str, Any]:
     """Arguments that put a new layer on the image's grid and note its role."""
     return {
         "name": f"SegNext {role}",
-        "metadata": {NOTE: note_of(image, role)},
+        "metadata": {**kept_volume(image), NOTE: note_of(image, role)},
         "scale": image.scale,
         "translate": image.translate,
         "rotate": image.rotate,

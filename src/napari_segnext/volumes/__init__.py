@@ -3,11 +3,12 @@
 from napari_segnext.volumes.case import VolumeCase
 from napari_segnext.volumes.orientation import VIEWS, View
 from napari_segnext.volumes.rearranged import RearrangedArray, key_of_each_axis
-from napari_segnext.volumes.volume import READ_ERRORS, LazyArray, Volume, VolumeSource
+from napari_segnext.volumes.volume import READ_ERRORS, VOLUME_NOTE, LazyArray, Volume, VolumeSource
 
 __all__ = [
     "READ_ERRORS",
     "VIEWS",
+    "VOLUME_NOTE",
     "LazyArray",
     "RearrangedArray",
     "View",

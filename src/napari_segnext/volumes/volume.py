@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+VOLUME_NOTE = "napari-segnext volume"
+"""Key of a napari layer's metadata that keeps the volume it shows, so that labels are written in the same place."""
+
 N_SPATIAL_AXES = 3
 
 _KINDS = "buif"
