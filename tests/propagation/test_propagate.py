@@ -107,6 +107,19 @@ def test_an_object_does_not_take_what_is_annotated_as_another(model, image, trut
     np.testing.assert_array_equal(results[2, 7].mask, truth[7] == 1)
 
 
+def test_two_objects_that_are_equally_sure_of_the_same_pixels_do_not_share_them(model, image, truth):
+    mask = truth[6] == 1
+    left = mask & (np.arange(mask.shape[1]) < 28)
+    objects = [
+        AnnotatedObject(label, "", (SlicePrompts(0, 6, Prompts(()), mask=MaskPrompt(half)),))
+        for label, half in ((1, left), (2, mask & ~left))
+    ]
+    results = by_place(propagate(model, image, objects, rules=StopRules.none()))
+    masks = [results[label, 7].mask for label in (1, 2)]
+    assert (masks[0] | masks[1]).sum() > 50
+    assert not (masks[0] & masks[1]).any()
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_any_axis_does(model, truth, axis):
     labels = np.moveaxis(truth, 0, axis)

@@ -57,6 +57,23 @@ def test_checkpoint_of_another_run_is_refused_with_the_differing_entries(config,
         Trainer(replace(config, **change(config)))
 
 
+def test_checkpoint_of_a_version_that_knew_fewer_entries_goes_on_where_these_are_empty(config):
+    path = stopped_after(config, 2).checkpoint_path
+    state = torch.load(path, weights_only=True)
+    stored = json.loads(state["config"])
+    del stored["data"]["series_weights"], stored["new_parts"], stored["model"]["encoder"]["uses_fine_skip"]
+    for stage in stored["stages"]:
+        del stage["domain_weights"]
+    torch.save({**state, "config": json.dumps(stored)}, path)
+    assert Trainer(config).step == 2
+    weighted = replace(config, data=replace(config.data, series_weights={"a": 2.0}))
+    with pytest.raises(ConfigError, match="series_weights"):
+        Trainer(weighted)
+    stages = (config.stages[0], replace(config.stages[1], domain_weights={"a": 2.0}))
+    with pytest.raises(ConfigError, match="stages"):
+        Trainer(replace(config, stages=stages))
+
+
 def test_what_does_not_change_the_weights_may_differ(run_folder, config):
     stopped_after(config, 2)
     (run_folder / "moved").mkdir()

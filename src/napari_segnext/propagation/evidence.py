@@ -109,8 +109,9 @@ class Looks:
         """
         if not mask.any():
             return
-        bright = _brightness(plane)
-        ring = _ring(mask)
+        window = _window(mask)
+        mask = mask[window]
+        bright, ring = _brightness(plane[window]), _ring(mask)
         if self._edges is None:
             known = bright[mask | ring]
             low, high = np.percentile(known, (1, 99))
@@ -128,7 +129,8 @@ class Looks:
         if own - others < 0.02:
             # brightness does not tell this object from its surroundings
             return 1.0
-        found = self._counted(_brightness(plane)[mask])
+        window = _window(mask)
+        found = self._counted(_brightness(plane[window])[mask[window]])
         mean = float((found * speaks).sum() / found.sum())
         return float(np.clip((mean - others) / (own - others), 0, 1))
 
@@ -144,11 +146,19 @@ def _brightness(plane: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(ndimage.uniform_filter(np.nan_to_num(bright), 3))
 
 
+def _reach_px(mask: Mask) -> int:
+    """How far the surroundings of a mask go."""
+    return max(MIN_RING_PX, round(RING_SHARE * float(np.sqrt(mask.sum() / np.pi))))
+
+
+def _window(mask: Mask) -> tuple[slice, slice]:
+    """The box about a mask with its surroundings: nothing else of a slice is looked at."""
+    reach = _reach_px(mask)
+    bounds = (np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0)))
+    rows, columns = (slice(max(0, int(along[0]) - reach), int(along[-1]) + reach + 1) for along in bounds)
+    return rows, columns
+
+
 def _ring(mask: Mask) -> Mask:
     """The surroundings of a mask, as far as half its radius."""
-    reach = max(MIN_RING_PX, round(RING_SHARE * float(np.sqrt(mask.sum() / np.pi))))
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    window = tuple(slice(max(0, int(along[0]) - reach), int(along[-1]) + reach + 1) for along in (rows, columns))
-    ring = np.zeros_like(mask)
-    ring[window] = ndimage.distance_transform_edt(~mask[window]) <= reach
-    return ring & ~mask
+    return np.asarray((ndimage.distance_transform_edt(~mask) <= _reach_px(mask)) & ~mask)

@@ -142,13 +142,15 @@ class _Run:
         self._axis = axis
         self._rules = rules
         self._is_wanted = is_wanted
-        # (label, packed mask) of what is settled on a slice; others do not take it
-        self._settled: dict[int, list[NDArray[np.uint8]]] = {}
+        # packed pixels of a slice that belong to objects that are settled there; others do not take them
+        self._settled: dict[int, NDArray[np.uint8]] = {}
+        self._has_others = False
 
     def results(
         self, objects: Iterable[ObjectToPropagate], wanted: range, *, goes_up: bool, goes_down: bool
     ) -> Iterator[SliceResult]:
         tracks = [_Track(one.label) for one in objects]
+        self._has_others = len(tracks) > 1
         yield from self._annotated(tracks, objects)
         for track in tracks:
             track.spans = plan_spans(track.annotated, wanted, goes_up=goes_up, goes_down=goes_down)
@@ -204,12 +206,8 @@ class _Run:
             if track.current is None:
                 continue
             found.append((track, span, track.current, self._answer(track, span, index, step)))
-        contested = np.max([answer for *_, answer in found], axis=0) if len(found) > 1 else None
-        taken = self._taken(index)
-        for track, span, before, answer in found:
-            probability = answer
-            if contested is not None or taken is not None:
-                probability = _without(answer, contested, taken)
+        answers = _apart([answer for *_, answer in found], self._taken(index))
+        for (track, span, before, _), probability in zip(found, answers, strict=True):
             if span.is_between and step == 1:
                 track.answers_up[index] = probability.astype(np.float16)
                 track.current = _or_last(probability > THRESHOLD, before)
@@ -286,16 +284,20 @@ class _Run:
     # pixels that are settled
 
     def _settle(self, index: int, mask: Mask) -> None:
-        self._settled.setdefault(index, []).append(np.packbits(mask))
+        """No other object takes these pixels; with one object alone there is nobody to keep them from."""
+        if not self._has_others:
+            return
+        packed = np.packbits(mask)
+        known = self._settled.get(index)
+        self._settled[index] = packed if known is None else known | packed
 
     def _taken(self, index: int) -> Mask | None:
         """Pixels of a slice that belong to objects that are settled there; None if there are none."""
         packed = self._settled.get(index)
-        if not packed:
+        if packed is None:
             return None
         shape = self._slices.square_shape
-        bits = np.bitwise_or.reduce(packed)
-        return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
+        return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(bool)
 
 
 def _comes_to(span: Span | None, step: int) -> bool:
@@ -303,14 +305,16 @@ def _comes_to(span: Span | None, step: int) -> bool:
     return span is not None and (span.before if step == 1 else span.after) is not None
 
 
-def _without(answer: Probability, contested: Probability | None, taken: Mask | None) -> Probability:
-    """An answer without pixels that another object has, or is surer of."""
-    left = answer.copy()
-    if contested is not None:
-        left[answer < contested] = np.minimum(left[answer < contested], THRESHOLD)
-    if taken is not None:
-        left[taken] = np.minimum(left[taken], THRESHOLD)
-    return left
+def _apart(answers: list[Probability], taken: Mask | None) -> list[Probability]:
+    """Answers of several objects that share no pixel: the surest has it, of equals the first; what is taken, nobody."""
+    if taken is None and len(answers) < 2:
+        return answers
+    surest = np.argmax(answers, axis=0)
+    apart = []
+    for number, answer in enumerate(answers):
+        is_lost = surest != number if taken is None else (surest != number) | taken
+        apart.append(np.where(is_lost, np.minimum(answer, THRESHOLD), answer).astype(np.float32))
+    return apart
 
 
 def _or_last(mask: Mask, last: Mask) -> Mask:

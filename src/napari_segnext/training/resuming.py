@@ -85,7 +85,12 @@ def cut_log(path: Path, step: int) -> None:
 
 
 def _changes(before: Any, after: Any, key: str = "") -> list[str]:
-    """`key = old (now new)` of all entries that differ; keys of tables within tables have dots."""
+    """`key = old (now new)` of all entries that differ; keys of tables within tables have dots.
+
+    An entry that the checkpoint's version did not know is as good as one that is empty.
+    """
+    if before == _MISSING and not after:
+        return []
     if isinstance(before, dict) and isinstance(after, dict):
         prefix = f"{key}." if key else ""
         return [
@@ -104,7 +109,7 @@ def _only_lengths_to_come(before: list[dict[str, Any]], after: list[dict[str, An
         is_followed = first_step + old["n_steps"] < step
         has_same_length = new["n_steps"] == old["n_steps"]
         has_room = not is_followed and new["n_steps"] >= step - first_step
-        if {**old, "n_steps": 0} != {**new, "n_steps": 0} or not (has_same_length or has_room):
+        if _changes({**old, "n_steps": 0}, {**new, "n_steps": 0}) or not (has_same_length or has_room):
             return False
         first_step += old["n_steps"]
     return True
