@@ -6,8 +6,10 @@
 2. What is refused with an `AnnotatorError` counts as done: the same must be refused again. Any other exception ends
    the run.
 3. After each action, locked objects must be as they were.
-4. Resident memory is read from /proc/self/status, without the cache of embeddings, which is emptied for it (it has a
-   bound of its own, 1 GB); after a fifth of the time it may grow by `--max-growth-mb` at most.
+4. Resident memory is read from /proc/self/status. What is held is read without the cache of embeddings, which is
+   emptied for it (it has a bound of its own, 1 GB), and after glibc was told to give back free pages
+   (`malloc_trim`); after a fifth of the time it may grow by `--max-growth-mb` at most. Memory as it is without that is
+   reported beside it (`untrimmed`).
 5. The same actions are done on a fresh annotator without a window: labels, records and refusals must be equal.
 
 The action log can be written with `--log`, and done again up to any step with `--replay LOG --steps N`.
@@ -19,6 +21,9 @@ python benchmarks/soak.py --headless --minutes 2
 from __future__ import annotations
 
 import argparse
+import ctypes
+import ctypes.util
+import gc
 import json
 import os
 import sys
@@ -238,7 +243,7 @@ def soak(scene: Scene, options: argparse.Namespace) -> dict[str, Any]:
     annotator = scene.annotator
     actions: list[Action] = []
     refused: list[str] = []
-    memory: list[tuple[float, float]] = []
+    memory: list[Memory] = []
     problems: list[str] = []
     log = Path(options.log).open("w", encoding="utf8") if options.log else None  # noqa: SIM115 - None without a log
     start = time.monotonic()
@@ -257,10 +262,10 @@ def soak(scene: Scene, options: argparse.Namespace) -> dict[str, Any]:
             scene.read()
         else:
             scene.settle()
-        if not memory or elapsed > memory[-1][0] + seconds / 60:
-            memory.append((elapsed, resident_mb_without_cache()))
+        if not memory or elapsed > memory[-1].seconds + seconds / 60:
+            memory.append(Memory.after(elapsed))
     scene.settle()
-    memory.append((time.monotonic() - start, resident_mb_without_cache()))
+    memory.append(Memory.after(time.monotonic() - start))
     if log is not None:
         log.close()
     return _report(scene, options, actions, refused, memory, problems)
@@ -271,12 +276,12 @@ def _report(
     options: argparse.Namespace,
     actions: list[Action],
     refused: list[str],
-    memory: list[tuple[float, float]],
+    memory: list[Memory],
     problems: list[str],
 ) -> dict[str, Any]:
     annotator = scene.annotator
-    warm = [mb for seconds, mb in memory if seconds <= 60 * options.minutes / 5]
-    growth = max(mb for _, mb in memory) - max(warm)
+    warm = [one.held_mb for one in memory if one.seconds <= 60 * options.minutes / 5]
+    growth = max(one.held_mb for one in memory) - max(warm)
     if growth > options.max_growth_mb:
         problems.append(f"resident memory grew by {growth:.0f} MB after the warm-up")
     start = time.monotonic()
@@ -292,12 +297,13 @@ def _report(
         "refused": dict(Counter(text for text in refused if text).most_common()),
         "objects": len(annotator.objects),
         "memory_mb": {
-            "first": round(memory[0][1]),
+            "first": round(memory[0].held_mb),
             "warm": round(max(warm)),
-            "most": round(max(mb for _, mb in memory)),
-            "last": round(memory[-1][1]),
+            "most": round(max(one.held_mb for one in memory)),
+            "last": round(memory[-1].held_mb),
             "grown_after_warm_up": round(growth, 1),
-            "over_time": [round(mb) for _, mb in memory[::4]],
+            "over_time": [round(one.held_mb) for one in memory[::4]],
+            "untrimmed": [round(one.untrimmed_mb) for one in memory[::4]],
         },
         "replay_seconds": round(time.monotonic() - start, 1),
         "problems": problems,
@@ -335,12 +341,35 @@ def _names(annotator: Annotator) -> list[tuple[Any, ...]]:
     return [(one.label, one.name, one.is_locked, one.n_prompts) for one in annotator.objects]
 
 
-def resident_mb_without_cache() -> float:
-    """Memory of this process after the shared cache of embeddings, which fills to its bound, was emptied."""
-    from napari_segnext.session.session import forget_shared_embeddings
+@dataclass(frozen=True)
+class Memory:
+    """Resident memory of this process at a moment, without the embeddings that the shared cache holds.
 
-    forget_shared_embeddings()
-    return resident_mb()
+    Attributes
+    ----------
+    seconds
+        Since the soak began.
+    untrimmed_mb
+        With the free pages that the allocator keeps for later.
+    held_mb
+        Without them, where there is glibc.
+    """
+
+    seconds: float
+    untrimmed_mb: float
+    held_mb: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Memory:
+        """Read it now."""
+        from napari_segnext.session.session import forget_shared_embeddings
+
+        forget_shared_embeddings()
+        gc.collect()
+        untrimmed = resident_mb()
+        if sys.platform == "linux" and ctypes.util.find_library("c"):
+            ctypes.CDLL(ctypes.util.find_library("c")).malloc_trim(0)
+        return cls(seconds, untrimmed, resident_mb())
 
 
 def resident_mb() -> float:

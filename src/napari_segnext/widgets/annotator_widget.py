@@ -38,6 +38,7 @@ from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.errors import ImageError
 from napari_segnext.widgets.channel_panel import ChannelPanel
 from napari_segnext.widgets.cheat_sheet import CheatSheet
+from napari_segnext.widgets.early_work import EarlyWork
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.level_choice import LevelChoice
 from napari_segnext.widgets.mask_panel import MaskPanel
@@ -114,10 +115,12 @@ class AnnotatorWidget(DockedWidget):
         self._model: CpuFallback | None = None
         self._model_key = ("", "")
         self._loading_key: tuple[str, str] | None = None
+        self._loads: set[tuple[str, str]] = set()
         self._busy = ""
         self._told, self._lasting = _PRESS_START, ""
         self._preferences = preferences_or_defaults()
         self._is_shut_down = False
+        self._early = EarlyWork(viewer, self._executor, self._work_early, self)
         self._build()
         self._connect_viewer()
         self._tell_whether_there_is_an_image()
@@ -150,17 +153,14 @@ class AnnotatorWidget(DockedWidget):
             layer = image_at_level(self._viewer, self._image.layer, self._level.level)
             self._image.refresh()
             self._image.pick(layer)
-        key = (self.models.name, self._device.currentText())
-        if self._model is not None and key == self._model_key:
-            self._begin(self._model)
-            return
+        self._early.not_now()
+        key = self._picked_key()
         self._loading_key = key
+        if self._model is not None and key == self._model_key:
+            self._begin_if_wanted(key, self._model)
+            return
         self._show_busy(f"Loading model {Path(key[0]).name}…")
-        self._executor.submit(
-            lambda: load_guarded(self._load_model, *key, self.fell_back.emit),
-            lambda model: self._on_model(key, model),
-            lambda error: self._on_load_error(key, error),
-        )
+        self._load(key)
 
     def stop(self) -> None:
         """Give up what is being loaded or computed."""
@@ -185,6 +185,7 @@ class AnnotatorWidget(DockedWidget):
         if self._is_shut_down:
             return
         self._is_shut_down = True
+        self._early.not_now()
         self.end()
         self._executor.close()
         for emitter, callback in self._viewer_connections():
@@ -192,11 +193,52 @@ class AnnotatorWidget(DockedWidget):
 
     # model and annotation
 
+    def _picked_key(self) -> tuple[str, str]:
+        return self.models.name, self._device.currentText()
+
+    def _work_early(self) -> None:
+        """Nothing was picked for a moment: get ready what Start will need."""
+        if self._annotator is not None or self._loading_key is not None or self._is_shut_down:
+            return
+        if self._image.layer is None or not self.isVisible() or not self.models.is_ready:
+            return
+        key = self._picked_key()
+        if self._model is not None and key == self._model_key:
+            self._early.encode(self._image.layer, self._model, self._picked_zoom())
+        else:
+            self._load(key)
+
+    def _load(self, key: tuple[str, str]) -> None:
+        """Load a model in a thread, unless that is being done."""
+        if key in self._loads:
+            return
+        self._loads.add(key)
+        self._executor.submit(
+            lambda: load_guarded(self._load_model, *key, self.fell_back.emit),
+            lambda model: self._on_model(key, model),
+            lambda error: self._on_load_error(key, error),
+        )
+
     def _on_model(self, key: tuple[str, str], model: CpuFallback) -> None:
+        self._loads.discard(key)
+        if key not in (self._loading_key, self._picked_key()):
+            return
         self._model, self._model_key = model, key
         self._on_fell_back()
         self._tell_preference()
+        if self._loading_key == key:
+            self._begin_if_wanted(key, model)
+        else:
+            self._work_early()
+
+    def _begin_if_wanted(self, key: tuple[str, str], model: CpuFallback) -> None:
+        """Begin to annotate, unless the user stopped it; after the image was encoded, if that has begun."""
         if self._loading_key != key:
+            return
+        layer = self._image.layer
+        if layer is not None and self._early.is_encoding(layer, is_zoomed=will_zoom(model, self._picked_zoom())):
+            self._show_busy("Encoding the image…")
+            self._early.call_after(lambda: self._begin_if_wanted(key, model))
             return
         self._loading_key = None
         self._show_busy("")
@@ -221,6 +263,7 @@ class AnnotatorWidget(DockedWidget):
             self._tell(_PRESS_START)
 
     def _on_load_error(self, key: tuple[str, str], error: Exception) -> None:
+        self._loads.discard(key)
         if self._loading_key == key:
             self._loading_key = None
             self._show_busy("")
@@ -342,6 +385,12 @@ class AnnotatorWidget(DockedWidget):
             annotator.close("Another image is picked. Press Start to annotate it.")
         self._tell_whether_there_is_an_image()
         self._update_controls()
+        self._early.soon()
+
+    def showEvent(self, event: Any) -> None:
+        """Whoever opens the widget is about to annotate."""
+        super().showEvent(event)
+        self._early.soon()
 
     # building
 
@@ -661,6 +710,9 @@ class AnnotatorWidget(DockedWidget):
             emitter.connect(callback)
         self._image.layer_changed.connect(self._on_image_picked)
         self.fell_back.connect(self._on_fell_back)
+        self.models.changed.connect(self._early.soon)
+        for picker in (self._device, self._zoom):
+            picker.currentIndexChanged.connect(self._early.soon)
 
     def _on_layers(self, _: Any = None) -> None:
         follow_names(self._viewer.layers)

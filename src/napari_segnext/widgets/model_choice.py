@@ -90,6 +90,14 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         return str(self._picker.currentData())
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the model that is picked can be loaded without a download."""
+        from napari_segnext.weights import list_models
+
+        known = {info.name: info.is_ready for info in list_models()}
+        return known.get(self.name, Path(self.name).is_file())
+
+    @property
     def text(self) -> str:
         """The model that is picked, as the user reads it."""
         return str(self._picker.currentText())
