@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from napari_segnext.propagation.window import window_about
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_segnext._types import Mask, Probability
+    from napari_segnext.propagation.window import Window
 
 N_BINS = 24
 """Of the histograms that tell an object from its surroundings."""
@@ -71,6 +74,12 @@ def iou(one: Mask, other: Mask) -> float:
     """Intersection over union of two masks; 1 if both are empty."""
     union = int(np.count_nonzero(one | other))
     return int(np.count_nonzero(one & other)) / union if union else 1.0
+
+
+def dice(one: Mask, other: Mask) -> float:
+    """Twice the intersection over the sum of the sizes; 1 if both are empty."""
+    size = int(np.count_nonzero(one)) + int(np.count_nonzero(other))
+    return 2 * int(np.count_nonzero(one & other)) / size if size else 1.0
 
 
 def certainty_of(probability: Probability, threshold: float) -> float:
@@ -151,12 +160,9 @@ def _reach_px(mask: Mask) -> int:
     return max(MIN_RING_PX, round(RING_SHARE * float(np.sqrt(mask.sum() / np.pi))))
 
 
-def _window(mask: Mask) -> tuple[slice, slice]:
+def _window(mask: Mask) -> Window:
     """The box about a mask with its surroundings: nothing else of a slice is looked at."""
-    reach = _reach_px(mask)
-    bounds = (np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0)))
-    rows, columns = (slice(max(0, int(along[0]) - reach), int(along[-1]) + reach + 1) for along in bounds)
-    return rows, columns
+    return window_about(mask, _reach_px(mask))
 
 
 def _ring(mask: Mask) -> Mask:

@@ -6,6 +6,7 @@ flow between two slices, about the object, says where each of its parts went; th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from scipy import ndimage
 from skimage.registration import optical_flow_ilk
 
 from napari_segnext.propagation.interpolation import signed_distance
+from napari_segnext.propagation.window import bounds, window_about
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_segnext._types import Mask
+    from napari_segnext.propagation.window import Window
 
 FLOW_RADIUS_PX = 5
 """Of the neighbourhood that moves as one."""
@@ -33,8 +36,69 @@ MAX_SIDE_PX = 256
 """Larger windows are compared at a coarser resolution."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Where each place of a window went from one slice to its neighbour.
+
+    Attributes
+    ----------
+    window
+        (rows, columns) of the slice that were compared; what lies outside stays where it is.
+    rows, columns
+        `(h, w)` float32: from each pixel of the window on the neighbour, how far away it was on the slice before;
+        None where the slices show nothing to follow.
+    """
+
+    window: Window
+    rows: NDArray[np.float32] | None = None
+    columns: NDArray[np.float32] | None = None
+
+    @classmethod
+    def about(cls, mask: Mask, here: NDArray[Any], there: NDArray[Any]) -> Motion:
+        """Compare two slices about an object.
+
+        Parameters
+        ----------
+        mask
+            `(H, W)` bool, on the slice `here`; not empty.
+        here, there
+            `(H, W)` or `(H, W, C)`, the two slices; of channels, the mean counts.
+
+        Notes
+        -----
+        Iterative Lucas-Kanade flow (Le Besnerais and Champagnat 2005, scikit-image).
+        """
+        window = _window(mask)
+        step = max(1, -(-max(along.stop - along.start for along in window) // MAX_SIDE_PX))
+        first, second = (_normalised(_coarsened(_grey(plane[window]), step)) for plane in (here, there))
+        if min(first.shape) < 2 * FLOW_RADIUS_PX + 1 or not (first.any() and second.any()):
+            return cls(window)
+        rows, columns = (_refined(flow * step, mask[window].shape, step) for flow in _flow(second, first))
+        return cls(window, rows, columns)
+
+    def carry(self, mask: Mask) -> Mask:
+        """Carry a mask `(H, W)` bool from the one slice to the other.
+
+        Returns
+        -------
+        ndarray
+            `(H, W)` bool. The mask itself if it is empty or there was nothing to follow. What is carried is the signed
+            distance, so outlines stay smooth; what lies outside the window is lost.
+        """
+        if self.rows is None or self.columns is None or not mask[self.window].any():
+            return mask
+        distance = signed_distance(mask[self.window])
+        grid = np.indices(distance.shape, np.float32)
+        moved = ndimage.map_coordinates(
+            distance, [grid[0] + self.rows, grid[1] + self.columns], order=1, mode="nearest"
+        )
+        carried = np.zeros_like(mask)
+        carried[self.window] = moved > 0
+        return carried
+
+
 def carry_mask(mask: Mask, here: NDArray[Any], there: NDArray[Any]) -> Mask:
-    """Carry a mask from one slice to its neighbour.
+    """Carry a mask from one slice to its neighbour, along the `Motion` about it.
 
     Parameters
     ----------
@@ -47,38 +111,17 @@ def carry_mask(mask: Mask, here: NDArray[Any], there: NDArray[Any]) -> Mask:
     -------
     ndarray
         `(H, W)` bool, on the slice `there`. The mask itself if it is empty or the slices show nothing to follow.
-
-    Notes
-    -----
-    Iterative Lucas-Kanade flow (Le Besnerais and Champagnat 2005, scikit-image) on a window about the object; what is
-    carried is the signed distance, so outlines stay smooth.
     """
-    if not mask.any():
-        return mask
-    window = _window(mask)
-    step = max(1, -(-max(along.stop - along.start for along in window) // MAX_SIDE_PX))
-    first, second = (_normalised(_coarsened(_grey(plane[window]), step)) for plane in (here, there))
-    if min(first.shape) < 2 * FLOW_RADIUS_PX + 1 or not (first.any() and second.any()):
-        return mask
-    rows, columns = (_refined(flow * step, mask[window].shape, step) for flow in _flow(second, first))
-    distance = signed_distance(mask[window])
-    grid = np.indices(distance.shape, np.float32)
-    moved = ndimage.map_coordinates(distance, [grid[0] + rows, grid[1] + columns], order=1, mode="nearest")
-    carried = np.zeros_like(mask)
-    carried[window] = moved > 0
-    return carried
+    return Motion.about(mask, here, there).carry(mask) if mask.any() else mask
 
 
 def _flow(reference: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(optical_flow_ilk(reference, moving, radius=FLOW_RADIUS_PX), np.float32)
 
 
-def _window(mask: Mask) -> tuple[slice, slice]:
-    bounds = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
-    side = max(int(along[-1] - along[0]) + 1 for along in bounds)
-    margin = max(LEAST_MARGIN_PX, int(MARGIN * side))
-    rows, columns = (slice(max(0, int(along[0]) - margin), int(along[-1]) + margin + 1) for along in bounds)
-    return slice(rows.start, min(rows.stop, mask.shape[0])), slice(columns.start, min(columns.stop, mask.shape[1]))
+def _window(mask: Mask) -> Window:
+    side = max(along.stop - along.start for along in bounds(mask))
+    return window_about(mask, max(LEAST_MARGIN_PX, int(MARGIN * side)))
 
 
 def _grey(plane: NDArray[Any]) -> NDArray[np.float32]:

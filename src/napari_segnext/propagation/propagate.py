@@ -3,14 +3,14 @@
 1. What was said about an object gives its masks on the annotated slices; these are never changed.
 2. Annotated slices cut the range into spans (`plan_spans`). One sweep goes up through all slices and carries each
    object from slice to slice, a second one goes down; each slice is opened once in each, for all objects.
-3. A mask is carried to the next slice along the optical flow (`carry_mask`), and the model answers from there.
-4. Between two annotated slices both sweeps answer; the answers are mixed by distance. Beyond the last one, evidence is
-   weighed, and `StopRules` end the object where it ends.
+3. A mask is carried to the next slice along the optical flow (`Motion`), and the model answers from there.
+4. Between two annotated slices both sweeps answer; the answers are mixed by distance, and with what the flow alone and
+   the shapes alone say, as far as each is to be trusted (`Trust`). Beyond the last one, evidence is weighed, and
+   `StopRules` end the object where it ends.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +18,15 @@ import numpy as np
 from napari_segnext.errors import PropagationError
 from napari_segnext.prompts import Prompts
 from napari_segnext.propagation.annotated import objects_to_propagate, scaled_prompts
-from napari_segnext.propagation.evidence import Evidence, Looks, certainty_of, iou, reaches_border
+from napari_segnext.propagation.evidence import Evidence, certainty_of, iou, reaches_border
 from napari_segnext.propagation.interpolation import interpolate_masks
-from napari_segnext.propagation.motion import carry_mask
+from napari_segnext.propagation.motion import Motion
 from napari_segnext.propagation.plan import Span, plan_spans
 from napari_segnext.propagation.results import SliceResult, Source
 from napari_segnext.propagation.slices import Slices
 from napari_segnext.propagation.stopping import StopReason, StopRules
+from napari_segnext.propagation.track import Track
+from napari_segnext.propagation.trust import blend, leaning_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -121,21 +123,6 @@ def propagate(
     return run.results(objects, wanted, goes_up=direction != "down", goes_down=direction != "up")
 
 
-@dataclass(slots=True)
-class _Track:
-    """An object on its way. Masks and probabilities have square pixels."""
-
-    label: int
-    annotated: dict[int, Mask] = field(default_factory=dict)
-    looks: Looks = field(default_factory=Looks)
-    spans: tuple[Span, ...] = ()
-    current: Mask | None = None
-    answers_up: dict[int, NDArray[np.float16]] = field(default_factory=dict)
-
-    def span_of(self, index: int) -> Span | None:
-        return next((span for span in self.spans if index in span.slices), None)
-
-
 class _Run:
     def __init__(self, slices: Slices, axis: int, rules: StopRules, is_wanted: Callable[[], bool]) -> None:
         self._slices = slices
@@ -149,7 +136,7 @@ class _Run:
     def results(
         self, objects: Iterable[ObjectToPropagate], wanted: range, *, goes_up: bool, goes_down: bool
     ) -> Iterator[SliceResult]:
-        tracks = [_Track(one.label) for one in objects]
+        tracks = [Track(one.label) for one in objects]
         self._has_others = len(tracks) > 1
         yield from self._annotated(tracks, objects)
         for track in tracks:
@@ -157,17 +144,21 @@ class _Run:
         if not tracks or not any(track.spans for track in tracks):
             return
         indices = [index for track in tracks for span in track.spans for index in (span.slices.start, span.slices.stop)]
-        swept = range(min(indices), max(indices))
+        # one more on either side: there sweeps arrive at annotated slices
+        swept = range(max(0, min(indices) - 1), min(self._slices.n, max(indices) + 1))
         for step in (1, -1):
             for index in swept if step == 1 else reversed(swept):
                 here = [track for track in tracks if _comes_to(track.span_of(index), step)]
-                if not here:
+                arriving = [track for track in tracks if track.span_that_ends_at(index, step) is not None]
+                if not here and not arriving:
                     continue
                 if not self._is_wanted():
                     return
+                for track in arriving:
+                    self._arrive(track, index, step)
                 yield from self._on_slice(here, index, step)
 
-    def _annotated(self, tracks: list[_Track], objects: Iterable[ObjectToPropagate]) -> Iterator[SliceResult]:
+    def _annotated(self, tracks: list[Track], objects: Iterable[ObjectToPropagate]) -> Iterator[SliceResult]:
         """The masks of annotated slices, those of one slice after the other."""
         said = [
             (index, track, one.by_slice[index])
@@ -190,60 +181,89 @@ class _Run:
                 probability = what.astype(np.float32)
                 result = SliceResult(track.label, self._axis, index, np.array(what), probability, Source.ANNOTATED)
             track.looks.add(self._slices.pixels(index), track.annotated[index])
+            if track.annotated[index].any():
+                given = track.annotated[index].astype(np.float32)
+                answer = self._slices.session(index).answer_from(given).probability
+                track.trust.learn_outline(np.asarray(answer), track.annotated[index])
             self._settle(index, track.annotated[index])
             yield result
 
-    def _on_slice(self, tracks: list[_Track], index: int, step: int) -> Iterator[SliceResult]:
+    def _arrive(self, track: Track, index: int, step: int) -> None:
+        """A sweep comes to an annotated slice: see what it brings."""
+        span = track.span_that_ends_at(index, step)
+        start = None if span is None else span.before if step == 1 else span.after
+        if start is not None and track.current is not None:
+            answer = self._answer(track, index, step)
+            flowed = track.current if track.flowed is None else track.flowed
+            track.trust.arrived(answer > THRESHOLD, flowed, track.annotated[start], track.annotated[index])
+
+    def _on_slice(self, tracks: list[Track], index: int, step: int) -> Iterator[SliceResult]:
         """Carry objects to a slice from the one before; `step` is 1 upwards and -1 downwards."""
-        found: list[tuple[_Track, Span, Mask, Probability]] = []
+        found: list[tuple[Track, Span, Mask, Probability]] = []
         for track in tracks:
             span = track.span_of(index)
             if span is None:
                 continue
-            start = span.before if step == 1 else span.after
-            if index - step == start:
-                track.current = track.annotated[index - step]
+            if index - step == (span.before if step == 1 else span.after):
+                track.start_from(index - step)
             if track.current is None:
                 continue
-            found.append((track, span, track.current, self._answer(track, span, index, step)))
-        answers = _apart([answer for *_, answer in found], self._taken(index))
-        for (track, span, before, _), probability in zip(found, answers, strict=True):
+            before = track.current
+            found.append((track, span, before, self._answer(track, index, step)))
+        settling = [
+            self._blended(track, span, index, answer) if span.is_between and step == -1 else answer
+            for track, span, _, answer in found
+        ]
+        apart = _apart(settling, self._taken(index))
+        for (track, span, before, answer), probability in zip(found, apart, strict=True):
             if span.is_between and step == 1:
                 track.answers_up[index] = probability.astype(np.float16)
+                track.flowed_up[index] = before if track.flowed is None else track.flowed
                 track.current = _or_last(probability > THRESHOLD, before)
             elif span.is_between:
-                yield self._between(track, span, index, before, probability)
+                track.current = _or_last(answer > THRESHOLD, before)
+                yield self._between(track, span, index, before, answer, probability)
             else:
                 yield self._beyond(track, index, before, probability)
 
-    def _answer(self, track: _Track, span: Span, index: int, step: int) -> Probability:
-        """What the model finds on a slice, given the object's mask on the slice before."""
+    def _answer(self, track: Track, index: int, step: int) -> Probability:
+        """What the model finds on a slice, given the object's mask on the slice before; the flow goes there, too."""
         before = track.current
         if before is None or not before.any():
             return np.zeros(self._slices.square_shape, np.float32)
+        flowed = before if track.flowed is None else track.flowed
         here = self._slices.pixels(index)
-        prior = carry_mask(before, self._slices.pixels(index - step), here)
-        if not prior.any():
-            prior = before
-        return np.asarray(self._slices.session(index).answer_from(prior.astype(np.float32)).probability)
+        motion = Motion.about(before | flowed, self._slices.pixels(index - step), here)
+        track.flowed = _or_last(motion.carry(flowed), flowed)
+        prior = _or_last(motion.carry(before), before)
+        answer = self._slices.session(index).answer_from(prior.astype(np.float32)).probability
+        return leaning_on(track.trust.calibrated(np.asarray(answer)), prior)
 
-    def _between(self, track: _Track, span: Span, index: int, before: Mask, probability: Probability) -> SliceResult:
-        """The answers from both sides, each by its distance."""
-        fraction = span.fraction(index)
-        up = track.answers_up.pop(index).astype(np.float32)
-        mixed = (1 - fraction) * up + fraction * probability
-        track.current = _or_last(probability > THRESHOLD, before)
-        evidence = self._evidence(track, index, before, mixed, agreement=iou(up > THRESHOLD, probability > THRESHOLD))
-        if not (mixed > THRESHOLD).any() and span.before is not None and span.after is not None:
-            # neither side found it: what lies half way between the annotated masks
-            mixed = interpolate_masks(track.annotated[span.before], track.annotated[span.after], fraction).astype(
-                np.float32
-            )
-        self._settle(index, mixed > THRESHOLD)
-        return self._result(track.label, index, mixed, Source.BETWEEN, evidence)
+    def _blended(self, track: Track, span: Span, index: int, answer: Probability) -> Probability:
+        """The answers from both sides, each by its distance; with flow and shape, each by what it is worth."""
+        up, fraction = track.answers_up[index].astype(np.float32), span.fraction(index)
+        here = track.flowed_up.pop(index)
+        flowed = (here, here if track.flowed is None else track.flowed)
+        mixed = (1 - fraction) * up + fraction * answer
+        return blend(track.trust.weights, mixed, flowed, track.ends_of(span), fraction)
 
-    def _beyond(self, track: _Track, index: int, before: Mask, probability: Probability) -> SliceResult:
-        evidence = self._evidence(track, index, before, probability)
+    def _between(
+        self, track: Track, span: Span, index: int, before: Mask, answer: Probability, probability: Probability
+    ) -> SliceResult:
+        """What is settled on a slice between two annotated ones, where both sweeps have answered."""
+        up, fraction = track.answers_up.pop(index).astype(np.float32), span.fraction(index)
+        agreement = iou(up > THRESHOLD, answer > THRESHOLD)
+        certainty = certainty_of((1 - fraction) * up + fraction * answer, THRESHOLD)
+        if not (probability > THRESHOLD).any():
+            # the object does not end here; where the model and others find nothing, shapes alone remain
+            shape = interpolate_masks(*track.ends_of(span), fraction)
+            (probability,) = _apart([shape.astype(np.float32)], self._taken(index))
+        evidence = self._evidence(track, index, before, probability, certainty, agreement)
+        self._settle(index, probability > THRESHOLD)
+        return self._result(track.label, index, probability, Source.BETWEEN, evidence)
+
+    def _beyond(self, track: Track, index: int, before: Mask, probability: Probability) -> SliceResult:
+        evidence = self._evidence(track, index, before, probability, certainty_of(probability, THRESHOLD))
         reason = self._rules.reason(evidence)
         if reason is StopReason.BORDER and any(reaches_border(mask) for mask in track.annotated.values()):
             reason = None
@@ -254,7 +274,13 @@ class _Run:
         return result
 
     def _evidence(
-        self, track: _Track, index: int, before: Mask, probability: Probability, agreement: float | None = None
+        self,
+        track: Track,
+        index: int,
+        before: Mask,
+        probability: Probability,
+        certainty: float,
+        agreement: float | None = None,
     ) -> Evidence:
         mask = probability > THRESHOLD
         area = int(np.count_nonzero(mask))
@@ -262,7 +288,7 @@ class _Run:
             area=area,
             overlap=iou(mask, before),
             area_ratio=area / max(1, int(np.count_nonzero(before))),
-            certainty=certainty_of(probability, THRESHOLD),
+            certainty=certainty,
             likeness=track.looks.likeness(self._slices.pixels(index), mask),
             agreement=agreement,
             reaches_border=reaches_border(mask),
@@ -307,7 +333,7 @@ def _comes_to(span: Span | None, step: int) -> bool:
 
 def _apart(answers: list[Probability], taken: Mask | None) -> list[Probability]:
     """Answers of several objects that share no pixel: the surest has it, of equals the first; what is taken, nobody."""
-    if taken is None and len(answers) < 2:
+    if not answers or (taken is None and len(answers) < 2):
         return answers
     surest = np.argmax(answers, axis=0)
     apart = []
