@@ -108,13 +108,19 @@ class TestBlend:
 class TestLeaning:
     def test_doubt_is_settled_by_what_was_carried(self):
         doubt = np.full(SHAPE, 0.5, np.float32)
-        assert dice(leaning_on(doubt, disk(10)) > 0.5, disk(10)) == 1
+        assert dice(leaning_on(doubt, disk(10), 1.0) > 0.5, disk(10)) == 1
 
     def test_certainty_is_not(self):
-        assert dice(leaning_on(disk(10).astype(np.float32), disk(4, column=44)) > 0.5, disk(10)) == 1
+        assert dice(leaning_on(disk(10).astype(np.float32), disk(4, column=44), 1.0) > 0.5, disk(10)) == 1
 
     def test_nothing_carried(self):
-        np.testing.assert_allclose(leaning_on(answer_about(10), np.zeros(SHAPE, bool)), 0.8 * answer_about(10))
+        np.testing.assert_array_equal(leaning_on(answer_about(10), np.zeros(SHAPE, bool), 1.0), answer_about(10))
+
+    def test_thick_slices_count_less(self):
+        nothing = np.zeros(SHAPE, np.float32)
+        thin, thick = (leaning_on(nothing, disk(10), step).max() for step in (0.1, 10.0))
+        assert thin == pytest.approx(0.2, rel=0.05)
+        assert thick == pytest.approx(0.1, rel=0.05)
 
 
 class TestWindow:

@@ -237,7 +237,7 @@ class _Run:
         track.flowed = _or_last(motion.carry(flowed), flowed)
         prior = _or_last(motion.carry(before), before)
         answer = self._slices.session(index).answer_from(prior.astype(np.float32)).probability
-        return leaning_on(track.trust.calibrated(np.asarray(answer)), prior)
+        return leaning_on(track.trust.calibrated(np.asarray(answer)), prior, self._slices.step_px)
 
     def _blended(self, track: Track, span: Span, index: int, answer: Probability) -> Probability:
         """The answers from both sides, each by its distance; with flow and shape, each by what it is worth."""

@@ -42,7 +42,7 @@ SOFT_PX = 1.5
 """Width of the outline of flow and shape, against the model's probabilities."""
 
 CARRIED_SHARE = 0.2
-"""Of an answer, that the mask has which the model was given."""
+"""Of an answer, that the mask has which the model was given, where slices lie close together."""
 
 MARGIN_PX = 8
 """About all masks, of what is looked at."""
@@ -98,15 +98,28 @@ class Trust:
         return first, second, third
 
 
-def leaning_on(answer: Probability, carried: Mask) -> Probability:
-    """The model's answer to a mask that the flow carried, a fifth of it the mask itself.
+def leaning_on(answer: Probability, carried: Mask, step_px: float) -> Probability:
+    """The model's answer to a mask that the flow carried, a part of it the mask itself.
 
-    Where the model sees no outline, as in a lesion that fades away, it stays near what it was told.
+    Where the model sees no outline, as in a lesion that fades away, it stays near what it was told. The part is a fifth
+    where slices lie close together, and less where they are thick: a half of that where the next slice is as far away
+    as the object's radius.
+
+    Parameters
+    ----------
+    answer
+        `(H, W)` in [0, 1].
+    carried
+        `(H, W)` bool.
+    step_px
+        From one slice to the next, in pixels of the slice.
     """
-    leaning = np.asarray((1 - CARRIED_SHARE) * answer, np.float32)
-    if carried.any():
-        window = window_about(carried, MARGIN_PX)
-        leaning[window] += CARRIED_SHARE * soft_mask(signed_distance(carried[window]), SOFT_PX)
+    if not carried.any():
+        return answer
+    share = CARRIED_SHARE / (1 + step_px / float(np.sqrt(carried.sum() / np.pi)))
+    leaning = np.asarray((1 - share) * answer, np.float32)
+    window = window_about(carried, MARGIN_PX)
+    leaning[window] += share * soft_mask(signed_distance(carried[window]), SOFT_PX)
     return leaning
 
 
