@@ -49,6 +49,7 @@ def main() -> None:
         # before napari is imported: nothing of the user's is read or changed
         os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
         os.environ["XDG_DATA_HOME"] = folder
+        os.environ["NAPARI_SEGNEXT_CACHE_GB"] = "0"
         report = measured(options.encodes)
     text = json.dumps(report, indent=1)
     print(text)

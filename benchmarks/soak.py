@@ -165,6 +165,7 @@ def window_scene(model_name: str, folder: Path) -> Scene:
     """The docked widget in a real window; nothing of the user's settings or saved work is touched."""
     os.environ["NAPARI_CONFIG"] = str(folder / "settings.yaml")
     os.environ["XDG_DATA_HOME"] = str(folder)
+    os.environ["NAPARI_SEGNEXT_CACHE_GB"] = "0"
     import napari
     from qtpy.QtTest import QTest
     from qtpy.QtWidgets import QApplication

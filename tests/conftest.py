@@ -86,8 +86,10 @@ class FakeModel:
 
 @pytest.fixture(autouse=True)
 def own_embeddings(monkeypatch) -> None:
-    """Every test begins with an empty cache of image embeddings."""
+    """Every test begins with an empty cache of image embeddings, and without one on disk."""
     monkeypatch.setattr("napari_segnext.session.session._SHARED_CACHE", EmbeddingCache())
+    monkeypatch.setattr("napari_segnext._disk_cache._in_use", None)
+    monkeypatch.setenv("NAPARI_SEGNEXT_CACHE_GB", "0")
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import napari_segnext
 PACKAGE = Path(napari_segnext.__file__).parent
 
 FLOORS = (
-    {"errors", "_types", "_version", "_whole_file"},
+    {"errors", "_types", "_version", "_whole_file", "_disk_cache"},
     {"prompts", "models", "volumes"},
     {"weights", "io", "session"},
     {"propagation", "everything", "datasets"},
-    {"evaluation"},
+    {"evaluation", "batch"},
     {"training"},
     {"commands", "annotator", "_reader", "_writer", "_sample_data", "__main__"},
     {"widgets"},

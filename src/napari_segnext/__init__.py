@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_segnext.everything import EverythingResult, iterate_everything, segment_everything
     from napari_segnext.io import read_volume
     from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompt, Prompts, Scribble
-    from napari_segnext.propagation import SliceResult, StopRules, propagate
+    from napari_segnext.propagation import SliceResult, StopRules, embed_volume, propagate
     from napari_segnext.session import Prediction, Session
     from napari_segnext.volumes import Volume
     from napari_segnext.weights import load_model
@@ -32,6 +32,7 @@ _HOMES = {
     "iterate_everything": "everything",
     "SliceResult": "propagation",
     "StopRules": "propagation",
+    "embed_volume": "propagation",
     "load_model": "weights",
     "propagate": "propagation",
     "read_volume": "io",
@@ -52,6 +53,7 @@ __all__ = [
     "SliceResult",
     "StopRules",
     "Volume",
+    "embed_volume",
     "iterate_everything",
     "load_model",
     "propagate",

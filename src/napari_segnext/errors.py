@@ -47,6 +47,10 @@ class PropagationError(ValueError):
     """What was asked of propagation cannot be done: no annotated slice, no such axis, limits that make no sense."""
 
 
+class BatchError(ValueError):
+    """What was asked of a batch of volumes cannot be done: names that collide, no prompts file, no such scheduler."""
+
+
 class CheckpointError(ValueError):
     """A weights file that cannot be used: broken, hostile, or made for another architecture.
 

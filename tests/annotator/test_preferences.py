@@ -14,6 +14,7 @@ import npe2
 from napari import settings as napari_settings
 
 import napari_segnext
+from napari_segnext._disk_cache import disk_cache_in_use
 from napari_segnext.annotator.preferences import Preferences, apply_preferences, read_preferences
 from napari_segnext.weights import list_models, prefer_weights_folder, weights_folder
 from napari_segnext.weights.folder import HOME_VARIABLE
@@ -56,6 +57,8 @@ def test_every_setting_reaches_the_reader_of_preferences(settings, tmp_path):
     settings.autosave.is_on = False
     settings.autosave.folder = str(tmp_path / "saved")
     settings.autosave.interval_s = 300
+    settings.embeddings.folder = str(tmp_path / "embeddings")
+    settings.embeddings.max_gb = 3
     changed = read_preferences()
     assert changed == Preferences(
         device="cpu",
@@ -65,6 +68,8 @@ def test_every_setting_reaches_the_reader_of_preferences(settings, tmp_path):
         is_autosave_on=False,
         autosave_folder=tmp_path / "saved",
         autosave_interval_s=300,
+        cache_folder=tmp_path / "embeddings",
+        cache_gb=3,
     )
     assert not set(asdict(changed).items()) & set(asdict(Preferences()).items()), "a setting was left out above"
 
@@ -133,3 +138,38 @@ class TestApplying:
         settings.models.weights_folder = str(tmp_path / "weights")
         apply_preferences()
         assert weights_folder() == tmp_path / "home" / "weights"
+
+
+class TestDiskCache:
+    @pytest.fixture(autouse=True)
+    def no_size_in_the_environment(self, monkeypatch):
+        for name in ("NAPARI_SEGNEXT_CACHE", "NAPARI_SEGNEXT_CACHE_GB"):
+            monkeypatch.delenv(name, raising=False)
+
+    def test_embeddings_are_kept_where_and_as_many_as_was_set(self, settings, tmp_path):
+        settings.embeddings.folder = str(tmp_path / "embeddings")
+        settings.embeddings.max_gb = 3
+        apply_preferences()
+        assert (disk_cache_in_use().folder, disk_cache_in_use().max_bytes) == (tmp_path / "embeddings", 3 * 10**9)
+
+    def test_size_0_keeps_them_in_memory_only(self, settings):
+        apply_preferences()
+        assert disk_cache_in_use() is not None
+        settings.embeddings.max_gb = 0
+        apply_preferences()
+        assert disk_cache_in_use() is None
+
+    def test_environment_goes_before_what_was_set(self, settings, tmp_path, monkeypatch):
+        settings.embeddings.folder = str(tmp_path / "set")
+        monkeypatch.setenv("NAPARI_SEGNEXT_CACHE", str(tmp_path / "environment"))
+        monkeypatch.setenv("NAPARI_SEGNEXT_CACHE_GB", "0.5")
+        apply_preferences()
+        assert disk_cache_in_use().folder == tmp_path / "environment"
+        assert disk_cache_in_use().max_bytes == 5 * 10**8
+
+    def test_folder_that_cannot_be_used_is_shown_in_napari(self, settings, tmp_path, monkeypatch):
+        shown = []
+        monkeypatch.setattr("napari.utils.notifications.show_warning", shown.append)
+        apply_preferences()
+        disk_cache_in_use().on_problem("the disk is full")
+        assert shown == ["the disk is full"]

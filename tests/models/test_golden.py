@@ -118,7 +118,7 @@ def test_grid_of_prompts_in_one_batch_equals_the_original_one_by_one(recorded):
 
 def test_session_on_a_real_image_array_equals_the_original(recorded):
     model, arrays = recorded
-    session = Session(model, arrays["image"], cache=EmbeddingCache())
+    session = Session(model, arrays["image"], cache=EmbeddingCache(is_exact=True))
     for row, column, is_positive in arrays["clicks"]:
         session.add(Click(row, column, bool(is_positive)))
     for step, expected in zip(session.steps, arrays["logits"], strict=True):
@@ -127,7 +127,7 @@ def test_session_on_a_real_image_array_equals_the_original(recorded):
 
 def test_session_feeds_a_mask_prompt_into_the_mask_channel(recorded):
     model, arrays = recorded
-    session = Session(model, arrays["image"], cache=EmbeddingCache())
+    session = Session(model, arrays["image"], cache=EmbeddingCache(is_exact=True))
     prediction = session.add(MaskPrompt(arrays["mask_prompt"]))
     with torch.inference_mode():
         logits = model.predict_logits(

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_segnext._disk_cache import (
+    DiskCacheSettings,
+    disk_cache_settings,
+    is_folder_set_by_environment,
+    is_size_set_by_environment,
+    use_disk_cache,
+)
 from napari_segnext.weights.folder import prefer_weights_folder
 from napari_segnext.weights.registry import DEFAULT_MODEL
 
@@ -34,6 +41,10 @@ class Preferences:
         Where to; None for a folder of the program's choice.
     autosave_interval_s
         Seconds from one time to the next, at least 5.
+    cache_folder
+        Where image embeddings are kept from one time to the next; None for the cache folder of the system.
+    cache_gb
+        Greatest size of that folder in GB; 0 keeps them in memory only.
     """
 
     device: str = "auto"
@@ -43,6 +54,8 @@ class Preferences:
     is_autosave_on: bool = True
     autosave_folder: Path | None = None
     autosave_interval_s: int = 60
+    cache_folder: Path | None = None
+    cache_gb: int = 10
 
 
 def read_preferences() -> Preferences:
@@ -58,13 +71,16 @@ def read_preferences() -> Preferences:
         is_autosave_on=settings.autosave.is_on,
         autosave_folder=_folder(settings.autosave.folder),
         autosave_interval_s=settings.autosave.interval_s,
+        cache_folder=_folder(settings.embeddings.folder),
+        cache_gb=settings.embeddings.max_gb,
     )
 
 
 def apply_preferences() -> Preferences:
-    """Read what is set now, and look for weights where it says from now on."""
+    """Read what is set now; look for weights, and keep image embeddings, where it says from now on."""
     preferences = read_preferences()
     prefer_weights_folder(preferences.weights_folder)
+    use_disk_cache(_disk_cache(preferences))
     return preferences
 
 
@@ -74,6 +90,21 @@ def preferences_or_defaults() -> Preferences:
         return apply_preferences()
     except (OSError, ValueError):
         return Preferences()
+
+
+def _disk_cache(preferences: Preferences) -> DiskCacheSettings | None:
+    """Where image embeddings are kept; variables of the environment go before preferences."""
+    return disk_cache_settings(
+        None if is_folder_set_by_environment() else preferences.cache_folder,
+        None if is_size_set_by_environment() else preferences.cache_gb,
+        on_problem=_show_warning,
+    )
+
+
+def _show_warning(sentence: str) -> None:
+    from napari.utils.notifications import show_warning
+
+    show_warning(sentence)
 
 
 def _plugin_settings() -> Any:

@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from napari_segnext.commands.cache import cache
 from napari_segnext.commands.demo import demo
+from napari_segnext.commands.embed import embed
 from napari_segnext.commands.evaluate import evaluate
+from napari_segnext.commands.evaluate_volumes import evaluate_volumes
 from napari_segnext.commands.everything import everything
 from napari_segnext.commands.exits import OneLineGroup
 from napari_segnext.commands.models import models
 from napari_segnext.commands.predict import predict
+from napari_segnext.commands.propagate import propagate
 from napari_segnext.commands.train import train
 
 __all__ = ["app", "main"]
@@ -29,9 +33,13 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(predict)
 app.command()(everything)
+app.command()(propagate)
+app.command()(embed)
 app.command()(evaluate)
+app.command("evaluate-volumes")(evaluate_volumes)
 app.command()(train)
 app.add_typer(models, name="models")
+app.add_typer(cache, name="cache")
 
 
 @app.callback()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_segnext.commands.exits import CommandError, Interrupted
-from napari_segnext.commands.options import Device
+from napari_segnext.commands.options import CacheFolder, CacheSize, Device, UsesCache, disk_cache
 from napari_segnext.commands.predict import check_image, checked_prompts, existing_prompts_file, loaded_model
 from napari_segnext.commands.progress import progress
 from napari_segnext.everything.settings import (
@@ -87,6 +87,9 @@ def everything(
             show_default=False,
         ),
     ] = None,
+    cache: UsesCache = True,
+    cache_folder: CacheFolder = None,
+    cache_size: CacheSize = None,
 ) -> None:
     """Segment all objects of one image, each from one click of a grid, and write them as one label image.
 
@@ -123,7 +126,8 @@ def everything(
         contrast_limits=contrast_limits or None,
         threshold=threshold,
     )
-    result = _followed(steps)
+    with disk_cache(cache_folder, cache_size, is_used=cache):
+        result = _followed(steps)
     write_labels(output, result.labels)
     n_objects = len(result.objects)
     plural = "" if n_objects == 1 else "s"

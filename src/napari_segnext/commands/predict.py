@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_segnext.commands.exits import CommandError
-from napari_segnext.commands.options import Device
+from napari_segnext.commands.options import CacheFolder, CacheSize, Device, UsesCache, disk_cache
 
 if TYPE_CHECKING:
     from napari_segnext.prompts.prompts_file import ImageReference, PromptsFile, SlicePrompts
@@ -56,6 +56,9 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    cache: UsesCache = True,
+    cache_folder: CacheFolder = None,
+    cache_size: CacheSize = None,
 ) -> None:
     """Predict the objects of a prompts file on one image and write them as one label image.
 
@@ -77,15 +80,16 @@ def predict(
 
     from napari_segnext.session import Session
 
-    session = Session(
-        loaded_model(model, said, device),
-        pixels,
-        contrast_limits=contrast_limits or None,
-        zoom=said.zoom if zoom is None else zoom,
-    )
     if threshold is not None and not 0 < threshold < 1:
         raise CommandError(f"--threshold is {threshold}; expected a probability between 0 and 1.")
-    labels = _labels(session, said, threshold)
+    with disk_cache(cache_folder, cache_size, is_used=cache):
+        session = Session(
+            loaded_model(model, said, device),
+            pixels,
+            contrast_limits=contrast_limits or None,
+            zoom=said.zoom if zoom is None else zoom,
+        )
+        labels = _labels(session, said, threshold)
     write_labels(output, labels)
     areas = ", ".join(f"{item.label}: {int((labels == item.label).sum())} px" for item in said.objects)
     typer.echo(f"wrote {output} ({len(said.objects)} objects; {areas})")

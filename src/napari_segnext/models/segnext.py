@@ -65,6 +65,11 @@ class SegNext(nn.Module):
         return next(self.parameters()).device
 
     @property
+    def precision(self) -> str:
+        """Dtype of the weights; caches keep embeddings of different ones apart."""
+        return str(next(self.parameters()).dtype).removeprefix("torch.")
+
+    @property
     def prefers_zoom(self) -> bool:
         """Whether sessions zoom by default."""
         return self.config.prefers_zoom

@@ -1,6 +1,7 @@
 """Annotate a few slices, get the volume: plan, motion, evidence, stop rules, and the generator that uses them."""
 
 from napari_segnext.propagation.annotated import ObjectToPropagate
+from napari_segnext.propagation.embed import EmbeddedSlice, embed_volume
 from napari_segnext.propagation.evidence import Evidence
 from napari_segnext.propagation.interpolation import interpolate_masks
 from napari_segnext.propagation.plan import Span, plan_spans, spans_after_correction
@@ -9,6 +10,7 @@ from napari_segnext.propagation.results import SliceResult, Source
 from napari_segnext.propagation.stopping import StopReason, StopRules
 
 __all__ = [
+    "EmbeddedSlice",
     "Evidence",
     "ObjectToPropagate",
     "SliceResult",
@@ -16,6 +18,7 @@ __all__ = [
     "Span",
     "StopReason",
     "StopRules",
+    "embed_volume",
     "interpolate_masks",
     "plan_spans",
     "propagate",

@@ -49,6 +49,15 @@ class Slices:
     cache
         Where embeddings are kept.
 
+    Attributes
+    ----------
+    n, shape
+        How many slices, and (rows, columns) of each.
+    square_shape
+        (rows, columns) with square pixels.
+    step_px
+        From one slice to the next, in square pixels.
+
     Raises
     ------
     VolumeError
@@ -73,6 +82,7 @@ class Slices:
         rows, columns = volume.plane_axes(axis)
         self.shape: Shape2D = (volume.shape_zyx[rows], volume.shape_zyx[columns])
         self.square_shape = _square_shape(self.shape, volume.plane_spacing(axis))
+        self.step_px = volume.spacing[axis] / min(volume.plane_spacing(axis))
         self._open: OrderedDict[int, tuple[NDArray[Any], Session | None]] = OrderedDict()
 
     @property
@@ -96,6 +106,16 @@ class Slices:
             self._open[index] = (pixels, session)
         session.reset()
         return session
+
+    def ensure_embedding(self, index: int) -> bool:
+        """Encode the slice as `session` would, unless the cache holds it; whether it did."""
+        from napari_segnext.session.session import prefers_zoom, shared_cache
+        from napari_segnext.session.views import ImageViews
+
+        cache = shared_cache() if self._cache is None else self._cache
+        zooms = prefers_zoom(self._model) if self._zoom is None else self._zoom
+        views = ImageViews(self._model, self.pixels(index), self._contrast_limits, cache)
+        return views.ensure_whole(at_full_size=not zooms)
 
     def to_square(self, mask: Mask) -> Mask:
         """A mask of the volume's slice, with square pixels.

@@ -1,22 +1,29 @@
 """One image, many prompts: preprocessing, embedding, prediction, history."""
 
+from napari_segnext._disk_cache import DiskCacheSettings, disk_cache_settings, use_disk_cache
 from napari_segnext.session.cpu_fallback import CpuFallback, load_with_fallback
 from napari_segnext.session.embedding_cache import EmbeddingCache
+from napari_segnext.session.embedding_store import EmbeddingStore
 from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, PredictionCancelled, predict
 from napari_segnext.session.preprocess import image_to_rgb, stack_channels, stretch_channel
-from napari_segnext.session.session import Session, Step
+from napari_segnext.session.session import Session, Step, shared_cache
 
 __all__ = [
     "DEFAULT_THRESHOLD",
     "CpuFallback",
+    "DiskCacheSettings",
     "EmbeddingCache",
+    "EmbeddingStore",
     "Prediction",
     "PredictionCancelled",
     "Session",
     "Step",
+    "disk_cache_settings",
     "image_to_rgb",
     "load_with_fallback",
     "predict",
+    "shared_cache",
     "stack_channels",
     "stretch_channel",
+    "use_disk_cache",
 ]

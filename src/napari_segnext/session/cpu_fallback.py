@@ -63,6 +63,11 @@ class CpuFallback:
         return device
 
     @property
+    def precision(self) -> str:
+        """As the model; float32 if it does not say."""
+        return str(getattr(self._model, "precision", "float32"))
+
+    @property
     def prefers_zoom(self) -> bool:
         """As the model."""
         return prefers_zoom(self._model)

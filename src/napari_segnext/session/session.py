@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_segnext._disk_cache import disk_cache_in_use
 from napari_segnext.prompts import MaskPrompt, Prompt, Prompts
 from napari_segnext.session.embedding_cache import EmbeddingCache
+from napari_segnext.session.embedding_store import EmbeddingStore
 from napari_segnext.session.predict import (
     DEFAULT_THRESHOLD,
     Prediction,
@@ -42,8 +44,18 @@ MAX_UNDO_BYTES = 256_000_000
 _SHARED_CACHE = EmbeddingCache()
 
 
+def shared_cache() -> EmbeddingCache:
+    """The cache of all sessions that were given none, with the store that `use_disk_cache` asks for."""
+    settings, store = disk_cache_in_use(), _SHARED_CACHE.store
+    if settings is None:
+        _SHARED_CACHE.store = None
+    elif store is None or (store.folder, store.max_bytes) != (settings.folder, settings.max_bytes):
+        _SHARED_CACHE.store = EmbeddingStore.of(settings)
+    return _SHARED_CACHE
+
+
 def forget_shared_embeddings() -> None:
-    """Let go what the cache holds that all sessions share; sessions keep what they look at."""
+    """Let go what the cache holds in memory that all sessions share; sessions keep what they look at."""
     _SHARED_CACHE.clear()
 
 
@@ -81,7 +93,8 @@ class Session:
         True predicts on a window about the object, at the model's resolution; False on the whole image; None as the
         model prefers, which is True for the bundled one and False for the published ones.
     cache
-        Where embeddings are kept; by default one cache shared by all sessions.
+        Where embeddings are kept; by default one cache shared by all sessions, in memory, and on disk, too, after
+        `use_disk_cache`.
 
     Raises
     ------
@@ -109,7 +122,7 @@ class Session:
         self._model = model
         self._threshold = threshold
         zooms = prefers_zoom(model) if zoom is None else zoom
-        views = ImageViews(model, image, contrast_limits, _SHARED_CACHE if cache is None else cache)
+        views = ImageViews(model, image, contrast_limits, shared_cache() if cache is None else cache)
         self._whole = views.whole(at_full_size=not zooms)
         self._image_shape = views.image_shape
         # without zoom the pixels are not needed any more

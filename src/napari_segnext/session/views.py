@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_segnext.session.embedding_cache import CacheKey, EmbeddingCache, model_key
+from napari_segnext.session.embedding_cache import CacheKey, EmbeddingCache
 from napari_segnext.session.preprocess import image_to_rgb, resolve_contrast_limits
 from napari_segnext.session.windows import Window
 
@@ -90,9 +90,15 @@ class ImageViews:
 
     def of(self, window: Window, *, at_full_size: bool = False) -> View:
         """A window, encoded now or taken from the cache."""
-        factor = 1 if at_full_size else max(1, -(-window.side // MAX_VIEW_PX))
+        factor = _factor(window, at_full_size=at_full_size)
         key = self._key(window, factor)
         return View(window, factor, self._cache.get_or_compute(key, lambda: self._encoded(window, factor)))
+
+    def ensure_whole(self, *, at_full_size: bool = False) -> bool:
+        """Encode what `whole` would give unless the cache keeps it already, on disk if it can; whether it did."""
+        window = Window.whole(self.image_shape)
+        factor = _factor(window, at_full_size=at_full_size)
+        return self._cache.ensure(self._key(window, factor), lambda: self._encoded(window, factor))
 
     def clicks(self, prompts: Prompts, view: View) -> NDArray[np.float32]:
         """Prompts as clicks in blocks of a view; those outside it are left out.
@@ -123,7 +129,12 @@ class ImageViews:
 
     def _key(self, window: Window, factor: int) -> CacheKey:
         where = "whole" if factor == 1 and window == Window.whole(self.image_shape) else f"{window} / {factor}"
-        return model_key(self.model), f"{self._digest} {where}"
+        return CacheKey.of(self.model, f"{self._digest} {where}")
+
+
+def _factor(window: Window, *, at_full_size: bool) -> int:
+    """Side of the blocks that are averaged."""
+    return 1 if at_full_size else max(1, -(-window.side // MAX_VIEW_PX))
 
 
 def _digest(image: NDArray[Any], limits: ContrastLimits | None) -> str:

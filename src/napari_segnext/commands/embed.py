@@ -1,0 +1,101 @@
+"""`embed`: the slices of volumes, encoded into the cache on disk."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_segnext.commands.exits import CommandError, Interrupted
+from napari_segnext.commands.options import CacheFolder, CacheSize, Device, disk_cache, slice_range
+from napari_segnext.commands.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_segnext.propagation import EmbeddedSlice
+    from napari_segnext.session import EmbeddingStore
+
+
+def embed(
+    volumes: Annotated[
+        list[Path],
+        typer.Argument(metavar="VOLUME...", help="NIfTI, TIFF, zarr, or folders of images.", show_default=False),
+    ],
+    model: Annotated[str, typer.Option("--model", "-m", help="Name or path; by default the bundled one.")] = "",
+    axis: Annotated[int, typer.Option(metavar="0|1|2", help="Along which slices follow each other.")] = 0,
+    slices: Annotated[
+        str, typer.Option(metavar="A:B", help="First slice and the one after the last; all by default.")
+    ] = "",
+    device: Device = "auto",
+    contrast_limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="Black and white. By default uint8 as it is, other slices by percentiles.", metavar="LOW HIGH"
+        ),
+    ] = None,
+    zoom: Annotated[
+        bool | None,
+        typer.Option("--zoom/--no-zoom", help="As work on them will. By default as the model prefers."),
+    ] = None,
+    cache_folder: CacheFolder = None,
+    cache_size: CacheSize = None,
+) -> None:
+    """Encode the slices of volumes ahead, so that the annotator and the other commands find them on disk.
+
+    After Ctrl-C, or any other end, the same command goes on where it ended.
+    """
+    from napari_segnext._disk_cache import disk_cache_settings
+    from napari_segnext.io import read_volume
+
+    wanted = slice_range(slices)
+    if disk_cache_settings(cache_folder, cache_size) is None:
+        raise CommandError("the size of the cache is 0 GB; expected room for embeddings. Give some with --cache-size.")
+    opened = [read_volume(path) for path in volumes]
+
+    from napari_segnext.propagation import embed_volume
+    from napari_segnext.weights import DEFAULT_MODEL, load_model
+
+    loaded = load_model(model or DEFAULT_MODEL, device)
+    with disk_cache(cache_folder, cache_size):
+        for path, volume in zip(volumes, opened, strict=True):
+            steps = embed_volume(
+                loaded, volume, axis=axis, slices=wanted, contrast_limits=contrast_limits or None, zoom=zoom
+            )
+            n_slices = volume.n_slices(axis) if wanted is None else wanted[1] - wanted[0]
+            _follow(path, n_slices, steps)
+
+
+def _follow(path: Path, n_slices: int, steps: "Iterator[EmbeddedSlice]") -> None:
+    """Encode one volume, and say what came of it."""
+    from napari_segnext.session import shared_cache
+
+    store = shared_cache().store
+    if store is None:
+        raise CommandError("there is no cache on disk; expected one.")
+    n_new = 0
+    try:
+        with progress(f"encoding {path.name}", n_slices, unit="slices") as report:
+            for step in steps:
+                if store.problem:
+                    raise CommandError(
+                        f"{n_new} new slices of '{path}' are in the cache, and there is no place for more. Make some, "
+                        "and run the same command again; it goes on from there."
+                    )
+                n_new += not step.was_there
+                if step.n_done == 1:
+                    _warn_if_too_many(path, n_slices, store)
+                report(step.n_done, f"{n_new} new")
+    except KeyboardInterrupt as error:
+        raise Interrupted("What was encoded is kept; the same command goes on from there.") from error
+    typer.echo(f"{path}: {n_slices} slices are in the cache ({n_new} new; {store.n_bytes / 1e9:.2f} GB in all)")
+
+
+def _warn_if_too_many(path: Path, n_slices: int, store: "EmbeddingStore") -> None:
+    """Say so where the first slices will be gone before the last ones are there."""
+    needed = n_slices * store.n_bytes / max(1, len(store))
+    if needed > store.max_bytes:
+        typer.echo(
+            f"warning: '{path}' needs about {needed / 1e9:.2f} GB, and the cache holds {store.max_bytes / 1e9:g} GB: "
+            "the first slices will be deleted for the last ones. Give it more with --cache-size.",
+            err=True,
+        )
