@@ -92,3 +92,12 @@ def test_prompts_of_a_slice_are_those_that_some_change_can_bring_back():
     history = History().adding(change(A)).adding(change(A, B)).undoing()
     history = History(history.done, (*history.undone, replace(change(Click(9, 9)), shown=other)))
     assert history.prompts_on(PLANE) == {A, B}
+
+
+def test_a_change_that_grew_takes_the_place_of_what_stood_for_it():
+    one, grown = change(A), change(A, text="propagate object 1")
+    history = History().adding(change(B)).adding(one).adding(change(B)).undoing()
+    assert [item.text for item in history.exchanging(one, grown).done] == ["click", "propagate object 1"]
+    assert history.undoing().exchanging(one, grown).undone[-1] is grown
+    assert len(history.exchanging(one, None).done) == 1
+    assert history.exchanging(grown, None) == history

@@ -10,11 +10,12 @@ from napari.layers import Labels
 from napari_segnext.annotator.coordinates import ShownSlice
 from napari_segnext.annotator.errors import NoFreeLabelError, NothingToAcceptError, ReadOnlyLayerError
 from napari_segnext.annotator.label_edits import (
-    apply_edit,
+    LabelEdit,
+    apply_edits,
     ensure_free_label,
     next_free_label,
     plan_accept,
-    revert_edit,
+    revert_edits,
 )
 
 PLANE = ShownSlice(axes=(0, 1), index=(), shape=(4, 4))
@@ -32,7 +33,7 @@ def test_only_free_pixels_are_planned():
 def test_edit_on_a_slice_along_the_last_axis():
     labels = Labels(np.zeros((4, 4, 3), int))
     edit = plan_accept(labels.data, ShownSlice((0, 1), (2,), (4, 4)), LEFT_HALF, 5)
-    apply_edit(labels, edit)
+    apply_edits(labels, [edit])
     np.testing.assert_array_equal(labels.data[..., 2], LEFT_HALF * 5)
     assert not labels.data[..., :2].any()
 
@@ -50,9 +51,9 @@ def test_empty_mask_is_told():
 def test_reverting_leaves_what_was_painted_over_since():
     labels = Labels(np.zeros((4, 4), int))
     edit = plan_accept(labels.data, PLANE, LEFT_HALF, 1)
-    apply_edit(labels, edit)
+    apply_edits(labels, [edit])
     labels.data[0, 0] = 9
-    revert_edit(labels, edit)
+    revert_edits(labels, [edit])
     assert labels.data[0, 0] == 9
     assert labels.data.sum() == 9
 
@@ -61,7 +62,7 @@ def test_applying_again_leaves_what_was_painted_since():
     labels = Labels(np.zeros((4, 4), int))
     edit = plan_accept(labels.data, PLANE, LEFT_HALF, 1)
     labels.data[0, 0] = 9
-    apply_edit(labels, edit)
+    apply_edits(labels, [edit])
     assert labels.data[0, 0] == 9
     assert (labels.data == 1).sum() == 7
 
@@ -72,13 +73,13 @@ def test_napari_undo_takes_back_the_edit_and_nothing_else():
     labels.paint((3, 3), 5)
     edit = plan_accept(labels.data, PLANE, LEFT_HALF, 6)
     before = labels.data.copy()
-    apply_edit(labels, edit)
+    apply_edits(labels, [edit])
     after = labels.data.copy()
     labels.undo()
     np.testing.assert_array_equal(labels.data, before)
     labels.redo()
     np.testing.assert_array_equal(labels.data, after)
-    revert_edit(labels, edit)
+    revert_edits(labels, [edit])
     np.testing.assert_array_equal(labels.data, before)
     labels.undo()
     np.testing.assert_array_equal(labels.data, after)
@@ -127,12 +128,12 @@ def test_full_file_on_disk_is_not_replaced(tmp_path):
 def test_a_layer_that_has_become_read_only_is_told_and_left_alone():
     labels = Labels(np.zeros((4, 4), int), name="mine")
     edit = plan_accept(labels.data, PLANE, LEFT_HALF, 1)
-    apply_edit(labels, edit)
+    apply_edits(labels, [edit])
     labels.data.setflags(write=False)
     with pytest.raises(ReadOnlyLayerError, match="'mine' is read-only"):
-        revert_edit(labels, edit)
+        revert_edits(labels, [edit])
     labels.data.setflags(write=True)
-    revert_edit(labels, edit)
+    revert_edits(labels, [edit])
     assert not labels.data.any()
 
 
@@ -141,9 +142,29 @@ def test_a_hidden_layer_stays_hidden_where_it_cannot_be_written(monkeypatch):
     edit = plan_accept(labels.data, PLANE, LEFT_HALF, 1)
     monkeypatch.setattr(Labels, "data_setitem", _fill_up)
     with pytest.raises(OSError, match="No space"):
-        apply_edit(labels, edit)
+        apply_edits(labels, [edit])
     assert not labels.visible
 
 
 def _fill_up(*_):
     raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_edits_are_written_and_taken_back_as_if_one_by_one(seed):
+    rng = np.random.default_rng(seed)
+    states = [rng.integers(0, 3, (6, 8, 8)) * (rng.random((6, 8, 8)) < 0.2)]
+    edits = []
+    for _ in range(90):
+        after = states[-1].copy()
+        z, row, column = rng.integers(0, 6), rng.integers(0, 6), rng.integers(0, 6)
+        after[z, row : row + 3, column : column + 3] = rng.integers(0, 4)
+        edit = LabelEdit.between(states[-1], after, (0, 0, 0))
+        if edit is not None:
+            edits.append(edit)
+            states.append(after)
+    labels = Labels(states[0].copy())
+    apply_edits(labels, edits)
+    np.testing.assert_array_equal(labels.data, states[-1])
+    revert_edits(labels, edits)
+    np.testing.assert_array_equal(labels.data, states[0])

@@ -24,6 +24,7 @@ from napari_segnext.prompts import (
     Polygon,
     Prompts,
     PromptsFile,
+    PropagatedSlice,
     Scribble,
     SlicePrompts,
     read_prompts_file,
@@ -67,6 +68,18 @@ slices = st.builds(
     st.sampled_from([(), (("fills_holes", True), ("opening", 2.5), ("max_hole", None))]),
     st.none() | masks,
 )
+propagated = st.builds(
+    PropagatedSlice,
+    st.integers(0, 2),
+    st.integers(0, 999),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 99)), max_size=1).map(tuple),
+    st.sampled_from(["between", "beyond", "stopped", "painted"]),
+    st.floats(0, 1),
+    texts,
+    st.sampled_from(["", "edited", "accepted"]),
+    st.sampled_from(["", SHA256[:16]]),
+    st.sampled_from(["", SHA256[16:32]]),
+)
 channels = st.one_of(
     st.builds(
         ChannelReference,
@@ -88,6 +101,7 @@ prompts_files = st.builds(
             st.lists(slices, max_size=2, unique_by=lambda item: item.place).map(tuple),
             texts,
             st.booleans(),
+            st.lists(propagated, max_size=3, unique_by=lambda item: item.place).map(tuple),
         ),
         max_size=3,
         unique_by=lambda item: item.label,
@@ -311,7 +325,12 @@ def test_schema_knows_the_fields_of_each_kind_of_prompt():
         assert set(schema[kind.kind]["properties"]) == fields | {"kind"}
         assert schema[kind.kind]["properties"]["kind"] == {"const": kind.kind}
     assert set(schema["mask"]["properties"]) == {"kind", "shape", "rle"}
-    for name, value in (("image", ImageReference), ("model", ModelReference), ("object", AnnotatedObject)):
+    for name, value in (
+        ("image", ImageReference),
+        ("model", ModelReference),
+        ("object", AnnotatedObject),
+        ("propagated", PropagatedSlice),
+    ):
         assert set(schema[name]["properties"]) == {field.name for field in dataclasses.fields(value)}
 
 
@@ -365,6 +384,7 @@ def file_document() -> str:
     everything = Prompts(
         (Click(1, 2), Box(0, 0, 3, 3), Polygon([(0, 0), (0, 4), (4, 0)]), Scribble([(1, 1)]), MaskPrompt(MASK))
     )
-    objects = (AnnotatedObject(5, "nucleus", (SlicePrompts(1, 4, everything),)),)
+    ended = PropagatedSlice(1, 6, (), "stopped", 0.2, "nothing was found", "accepted", SHA256[:16], SHA256[:16])
+    objects = (AnnotatedObject(5, "nucleus", (SlicePrompts(1, 4, everything),), "", False, (ended,)),)
     image = ImageReference("image.png", (6, 6), SHA256)
     return json.dumps(prompts_file_to_json(PromptsFile(objects, image, ModelReference("tiny"), zoom=True)))

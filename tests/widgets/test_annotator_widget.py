@@ -275,6 +275,9 @@ class TestObjects:
             "stop": scene.widget._stop_button,
             "flip_sign": scene.widget._background_button,
             "use_next_tool": scene.widget._tool_buttons["box"],
+            "next_doubtful": scene.widget.propagate_panel.next_button,
+            "accept_slice": scene.widget.propagate_panel.good_button,
+            "correct_slice": scene.widget.propagate_panel.correct_button,
         }
         for binding in BINDINGS:
             if not binding.key.startswith("Control"):

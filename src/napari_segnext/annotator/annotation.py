@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_segnext.models.interface import InteractiveModel
+    from napari_segnext.prompts import PropagatedSlice
 
 PROMPTS_NAME = "prompts.json"
 LABELS_NAME = "labels.tif"
@@ -113,7 +114,7 @@ def records_of(file: PromptsFile, shape: tuple[int, ...]) -> ObjectRecords:
     return ObjectRecords(records)
 
 
-def shown_slice(one: SlicePrompts, shape: tuple[int, ...]) -> ShownSlice:
+def shown_slice(one: SlicePrompts | PropagatedSlice, shape: tuple[int, ...]) -> ShownSlice:
     """The plane that an entry of a prompts file is about, on an image of `shape` (without its RGB axis)."""
     place = dict(one.place) if len(shape) > 2 else {}
     axes = tuple(axis for axis in range(len(shape)) if axis not in place)

@@ -6,6 +6,7 @@
 4. The `Answer` comes back on the viewer's thread. If its number is still the newest, the preview shows its mask.
 5. `accept` writes the mask under the next free label, and the prompts make room for the next object.
 6. Everything is a `Change` in one history: prompts, accepting, objects renamed, merged, deleted, reopened, painted.
+7. `propagate` carries objects on to other slices, in the executor as well; `reviewing` knows what came of it.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ from napari_segnext.annotator.object_labels import ObjectLabels
 from napari_segnext.annotator.objects import AcceptedSlice
 from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.annotator.prompts_from_layers import LayersReading, StrokeCache, read_layers
+from napari_segnext.annotator.review_file import notes_of, objects_with_review
+from napari_segnext.annotator.reviewing import Reviewing
 from napari_segnext.annotator.slice_state import SliceState
 from napari_segnext.annotator.tools import TOOLS, Tool, finish_drawing, take_up, tool_in_hand, tool_named
 from napari_segnext.annotator.views import AnswerViews
@@ -73,16 +76,22 @@ from napari_segnext.errors import PromptError
 from napari_segnext.prompts import ImageReference, MaskPrompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from napari.layers import Image, Labels, Points, Shapes
+    from numpy.typing import NDArray
 
     from napari_segnext._types import Mask
     from napari_segnext.annotator.label_edits import LabelEdit, Overlap
     from napari_segnext.annotator.layers import AnnotationLayers
     from napari_segnext.annotator.objects import ObjectRecords
+    from napari_segnext.annotator.propagating import Propagator
+    from napari_segnext.annotator.review import Review, ReviewEdit
+    from napari_segnext.annotator.slice_line import SliceLine
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Prompts
+    from napari_segnext.propagation import StopRules
+    from napari_segnext.propagation.propagate import Direction
     from napari_segnext.session import Prediction
     from napari_segnext.session.cleanup import Cleanup
 
@@ -200,7 +209,10 @@ class Annotator:
         self._views = AnswerViews(viewer, self._layers)
         self._asker = Asker(self._executor, self._new_answerer())
         self._slices: dict[ShownSlice, SliceState] = {}
-        self._history = History()
+        self._history = self._history_before_run = History()
+        self.reviewing = Reviewing(
+            self._objects, self._layers, self._executor, states=self._slices, exchange=self._exchange_change
+        )
         self._settings = Draft()
         self.overlap: Literal["keep", "overwrite", "ask"] = "keep"
         self.ask_overlap: AskOverlap | None = None
@@ -336,6 +348,12 @@ class Annotator:
         """What is worked on, on the slice that is shown."""
         state = self._state_or_none()
         return state.draft if state is not None else self._settings
+
+    @property
+    def shown(self) -> ShownSlice | None:
+        """The slice of the image that the viewer shows; None if it shows no single one."""
+        frame = self._frame_or_none()
+        return None if frame is None else frame.shown
 
     @property
     def objects(self) -> ObjectRecords:
@@ -496,7 +514,8 @@ class Annotator:
             record = record.accepting(shown, AcceptedSlice(replace(draft, label=None), PackedMask.of(mask)))
         edits = () if edit is None else (edit,)
         records = (before, before.having(record))
-        self._do(frame, state, Change(f"accept object {wanted}", shown, draft, self._settings, edits, records))
+        change = Change(f"accept object {wanted}", shown, draft, self._settings, edits, records)
+        self._do(frame, state, change, lambda: self.reviewing.review_of_accept(record, shown, edits))
         self.accepted.emit(wanted)
         return wanted
 
@@ -511,9 +530,16 @@ class Annotator:
         self._now()
         if not self._history.done:
             return False
+        if self._history.done[-1] is self.propagation.change:
+            # the run that is going on ends here; if it has written nothing yet, that is all
+            n_before = len(self._history.done)
+            self.propagation.end_now("Propagation was taken back.")
+            if len(self._history.done) < n_before:
+                return True
         change = self._history.done[-1]
         frame, state = self._at(change.shown)
         self._objects.revert(change.labels)
+        self.review.revert(change.review)
         self._history = self._history.undoing()
         self._set(frame, state, change, is_undone=True)
         return True
@@ -526,9 +552,159 @@ class Annotator:
         change = self._history.undone[-1]
         frame, state = self._at(change.shown)
         self._objects.write(change.labels)
+        self.review.apply(change.review)
         self._history = self._history.redoing()
         self._set(frame, state, change)
         return True
+
+    # whole volumes
+
+    def propagate(
+        self,
+        labels: Iterable[int] | None = None,
+        slices: tuple[int, int] | None = None,
+        direction: Direction = "both",
+        rules: StopRules | None = None,
+        *,
+        axis: int | None = None,
+    ) -> None:
+        """Carry objects from the slices on which persons have had a hand in them through the volume, in the executor.
+
+        Accepted, accepted after review, and painted slices are started from, with the masks that the labels hold now,
+        and never written; neither are other objects' pixels. Slices that are up to date are left out, so after a
+        correction only those are done that it concerns, and after `cancel_propagation` those that are missing. A run is
+        one change. `propagation` tells how it goes.
+
+        Parameters
+        ----------
+        labels
+            Objects; by default all that are annotated on such slices and not locked.
+        slices, direction, rules
+            As of `napari_segnext.propagate`.
+        axis
+            Along which slices follow each other; by default the last one that the shown slice does not span.
+
+        Raises
+        ------
+        NotAVolumeError
+            If the image has no such axis, or the range makes no sense.
+        NoSuchObjectError, LockedLabelError
+            If there is nothing to propagate, or an object that was named is locked.
+        ImageError, ReadOnlyLayerError
+            If slices are too large, or the labels cannot be written.
+        AnnotatorError
+            If a run is going on.
+        """
+        frame, state = self._now()
+        if not self.propagation.is_running:
+            self._history_before_run = self._history
+        self.reviewing.begin(
+            frame,
+            state,
+            labels,
+            self._remember,
+            axis=axis,
+            slices=slices,
+            direction=direction,
+            rules=rules,
+            zoom=self._zoom,
+            model=self._model,
+            model_input=self._input,
+            is_user_waiting=lambda: self._asker.is_busy,
+        )
+        self.history_changed.emit()
+
+    def cancel_propagation(self) -> bool:
+        """End the run before its next slice, and keep what is done; whether there was one."""
+        return self.propagation.cancel()
+
+    @property
+    def propagation(self) -> Propagator:
+        """Runs through the volume: whether one is going on, how far it is, and what came of it."""
+        return self.reviewing.propagator
+
+    @property
+    def review(self) -> Review:
+        """What is known of propagated slices."""
+        return self.reviewing.review
+
+    def line(self, axis: int | None = None) -> SliceLine:
+        """The slices that are propagated through, as the viewer shows the image now.
+
+        Raises
+        ------
+        NotAVolumeError
+            If there is only one.
+        SliceNotShownError
+            If the viewer shows no single slice of the image.
+        """
+        return self.reviewing.line(SliceFrame.of(self._viewer, self._layers.image).shown, axis)
+
+    def accept_slice(self, label: int | None = None, *, is_accepted: bool = True) -> None:
+        """Find what was propagated to the shown slice good: no run writes it again, and later ones start from it.
+
+        Parameters
+        ----------
+        label
+            Of which object; by default the one that was gone to last, or else all on the slice.
+        is_accepted
+            False gives slices free that were accepted, or edited by hand.
+
+        Raises
+        ------
+        NoSuchObjectError
+            If nothing is there that this can be said of.
+        """
+        frame, state = self._now()
+        visited = self.reviewing.visited_label
+        if label is None and visited is not None and self.review.get(visited, frame.shown) is not None:
+            label = visited
+        change = self.reviewing.change_of_marks(frame, state, label, is_accepted=is_accepted)
+        self._do(frame, state, change)
+
+    def correct_slice(self) -> None:
+        """Take up the object that was gone to last, or was selected in the labels layer since, on the shown slice.
+
+        The mask that it has there is the first prompt. Raises as `continue_object`.
+        """
+        label = int(self._layers.output.selected_label)
+        if label not in self._objects.records and not self.review.of(label):
+            raise NoSuchObjectError("no object is selected; click on one in the review strip or in the list first.")
+        self.continue_object(label)
+
+    def next_doubtful(self, threshold: float | None = None, *, axis: int | None = None) -> tuple[int, int] | None:
+        """Go to the next propagated slice, in order, that is in doubt and that nobody has looked at.
+
+        Parameters
+        ----------
+        threshold
+            Confidence below which a slice is in doubt; by default `reviewing.doubtful_below`.
+        axis
+            As of `propagate`.
+
+        Returns
+        -------
+        (label, index) or None
+            None if there is none.
+        """
+        frame, _ = self._now()
+        line = self.reviewing.line(frame.shown, axis)
+        below = self.reviewing.doubtful_below if threshold is None else threshold
+        found = self.reviewing.next_doubtful(line, frame.shown, below)
+        if found is None:
+            self._notice("No propagated slice is in doubt.")
+            return None
+        self.go_to(*found, axis=axis)
+        return found
+
+    def go_to(self, label: int, index: int, *, axis: int | None = None) -> None:
+        """Show a slice and select an object there; its middle is brought into sight if it is not."""
+        frame, _ = self._now()
+        shown = self.reviewing.line(frame.shown, axis).at(index)
+        frame, _ = self._at(shown)
+        middle = self.reviewing.visit(label, index, shown)
+        if middle is not None and not _is_in_sight(self._layers.image, shown, middle):
+            self._look_at(frame, shown.to_coordinates([middle])[0])
 
     # objects
 
@@ -589,7 +765,7 @@ class Annotator:
         self._do(frame, state, Change(f"go on with object {label}", frame.shown, state.draft, draft))
 
     def jump_to(self, label: int) -> None:
-        """Show an object: its slice, with it in the middle of the canvas.
+        """Show an object: its slice, with it in the middle of the canvas, and selected in the labels layer.
 
         Raises
         ------
@@ -597,6 +773,7 @@ class Annotator:
             If the labels layer does not hold it.
         """
         self._show_object(label)
+        self._layers.output.selected_label = label
 
     def delete(self, *labels: int) -> None:
         """Free all pixels of some objects, on all slices; can be taken back. For errors see `plan_delete`."""
@@ -608,7 +785,7 @@ class Annotator:
 
     def relabel(self, old: int, new: int) -> None:
         """Give an object another label that is free; can be taken back. For errors see `plan_new_label`."""
-        self._do_to_objects(plan_new_label(self._objects.data, self._objects.records, old, new))
+        self._do_to_objects(plan_new_label(self._objects.data, self._objects.records, old, new), new_label=new)
 
     def rename(self, label: int, name: str) -> None:
         """Call an object something; can be taken back."""
@@ -686,6 +863,7 @@ class Annotator:
         )
         drafts = {shown: state.draft for shown, state in self._slices.items()}
         prompts = prompts_file_of(self._objects.records, drafts, image=image, model=self._model, zoom=self.is_zoomed)
+        prompts = replace(prompts, objects=objects_with_review(prompts.objects, self.review))
         labels = layers.output.data
         return Annotation(prompts, labels.copy() if with_labels and type(labels) is np.ndarray else None)
 
@@ -704,7 +882,7 @@ class Annotator:
         frame, _ = self._now()
         output = self._layers.output
         shape = tuple(int(n) for n in output.data.shape)
-        records = records_of(annotation.prompts, shape)
+        records, notes = records_of(annotation.prompts, shape), notes_of(annotation.prompts, shape)
         drafts = [(shown_slice(one.on, shape), draft_of(one.on, one.label)) for one in annotation.prompts.drafts]
         if self._history.done or len(self._objects.records):
             raise AnnotatorError("something was done here already; start annotating anew to go on with saved work.")
@@ -721,6 +899,7 @@ class Annotator:
             with self._writing:
                 show_prompts(self._layers, there, placed=self._reading(there).placed, wanted=wanted, marks={})
         self._history = History()
+        self.review.replace_all(notes)
         self._read()
         self.draft_changed.emit()
         self.objects_changed.emit()
@@ -792,7 +971,11 @@ class Annotator:
         self._read()
 
     def stop(self) -> None:
-        """Give up what is being computed; the prompts stay. A step of the model that has begun is not shown."""
+        """Give up what is being computed; the prompts stay. A step of the model that has begun is not shown.
+
+        Objects that are being propagated are propagated no further.
+        """
+        self.propagation.cancel()
         if self._asker.stop():
             self._notice("Stopped. Change a prompt, or press Compute, to go on.")
 
@@ -801,6 +984,7 @@ class Annotator:
         if self._is_closed:
             return
         self._is_closed = True
+        self.propagation.end_now()
         self._asker.close()
         self._objects.close()
         self._watch.close()
@@ -832,6 +1016,7 @@ class Annotator:
 
     def _begin_anew(self) -> None:
         """What was computed is void: ask for the mask of the same prompts."""
+        self.propagation.end_now("Propagation was ended, as the model sees something else now.")
         self._asker.replace_answerer(self._new_answerer())
         for state in self._slices.values():
             state.answer = state.base = None
@@ -873,13 +1058,18 @@ class Annotator:
 
     # changes
 
-    def _do(self, frame: SliceFrame, state: SliceState, change: Change) -> None:
-        """Do something that can be taken back."""
+    def _do(
+        self, frame: SliceFrame, state: SliceState, change: Change, review: Callable[[], ReviewEdit] | None = None
+    ) -> None:
+        """Do something that can be taken back; what follows for the review may depend on the labels after it."""
         self._objects.write(change.labels)
+        if review is not None:
+            change = replace(change, review=review())
+        self.review.apply(change.review)
         self._remember(change)
         self._set(frame, state, change)
 
-    def _do_to_objects(self, edit: ObjectEdit) -> None:
+    def _do_to_objects(self, edit: ObjectEdit, *, new_label: int | None = None) -> None:
         frame, state = self._now()
         records = (self._objects.records, edit.records)
         draft = state.draft
@@ -889,7 +1079,8 @@ class Annotator:
                 raise DraftInTheWayError(
                     f"object {other.draft.label} is being changed{where}; accept or reset it first."
                 )
-        self._do(frame, state, Change(edit.text, frame.shown, draft, draft, edit.labels, records))
+        review = self.reviewing.review_of_objects(edit, new_label=new_label)
+        self._do(frame, state, Change(edit.text, frame.shown, draft, draft, edit.labels, records, review=review))
 
     def _change_settings(self, text: str, **settings: Any) -> None:
         frame, state = self._now()
@@ -919,7 +1110,18 @@ class Annotator:
         self._follow(frame, state)
         self.edited.emit()
         self.draft_changed.emit()
-        if change.objects is not None or change.labels:
+        if change.objects is not None or change.labels or change.review:
+            self.objects_changed.emit()
+
+    def _exchange_change(self, change: Change, other: Change | None) -> None:
+        """A run has ended: what it wrote stands in the history; where that is nothing, all is as it was before."""
+        before = self._history_before_run
+        is_as_before = not self._history.undone and self._history.done == (*before.done, change)
+        self._history = before if other is None and is_as_before else self._history.exchanging(change, other)
+        self._history_before_run = History()
+        self.edited.emit()
+        self.history_changed.emit()
+        if other is not None:
             self.objects_changed.emit()
 
     def _remember(self, change: Change) -> None:
@@ -942,11 +1144,15 @@ class Annotator:
         place = self._objects.place_of(label)
         shown = replace(frame.shown, index=tuple(place[axis] for axis in frame.shown.other_axes))
         frame, _ = self._at(shown)
-        centre = frame.image_map.to_world(np.array([place], float))[0]
+        self._look_at(frame, np.array(place, float))
+        return frame
+
+    def _look_at(self, frame: SliceFrame, place: NDArray[np.float64]) -> None:
+        """Bring a place, in data coordinates of the image, into the middle of the canvas."""
+        centre = frame.image_map.to_world(place[None])[0]
         missing = self._viewer.dims.ndim - len(centre)
         whole = (*self._viewer.dims.point[:missing], *centre)
         self._viewer.camera.center = tuple(float(whole[axis]) for axis in self._viewer.dims.displayed)
-        return frame
 
     def _overlap(self, shown: ShownSlice, mask: Mask, label: int) -> Overlap:
         """What becomes of other objects' pixels; asks, if that is wanted and there are any."""
@@ -1056,6 +1262,8 @@ class Annotator:
         self._asker.failed.connect(self.failed.emit)
         self._objects.painted.connect(self._on_painted)
         self._objects.noticed.connect(self._notice)
+        self.propagation.failed.connect(self.failed.emit)
+        self.propagation.ended.connect(self._notice)
         self._watch.connect()
         for emitter, callback in self._connections():
             emitter.connect(callback)
@@ -1064,7 +1272,9 @@ class Annotator:
         """Somebody painted on the objects: a change like any other, if a slice is shown on which it can be undone."""
         if edit is not None and self._frame_or_none() is not None:
             frame, state = self._now()
-            self._remember(Change(_painting(edit), frame.shown, state.draft, state.draft, (edit,)))
+            review = self.review.painting((edit,))
+            self.review.apply(review)
+            self._remember(Change(_painting(edit), frame.shown, state.draft, state.draft, (edit,), review=review))
             self.history_changed.emit()
         self.objects_changed.emit()
 
@@ -1073,6 +1283,7 @@ class Annotator:
         if not is_on_grid(self._layers.preview, self._layers.image):
             self.close(f"Image '{self._layers.image.name}' got another shape. Press Start to annotate it anew.")
             return
+        self.reviewing.n_images += 1
         self._begin_anew()
 
     def _on_layer_removed(self, event: Any) -> None:
@@ -1095,6 +1306,15 @@ def _require_readable_slice(viewer: Any, image_layer: Any, *, is_zoomed: bool) -
     except SliceNotShownError:
         return
     require_readable(frame.shown, is_zoomed=is_zoomed)
+
+
+def _is_in_sight(image: Any, shown: ShownSlice, place: tuple[float, float]) -> bool:
+    """Whether the canvas shows a place (row, column) of a slice."""
+    low, high = image.corner_pixels
+    factors = image.downsample_factors[image.data_level] if image.multiscale else np.ones(image.ndim)
+    axes = list(shown.axes)
+    inside = (np.array(place) >= (low * factors)[axes]) & (np.array(place) <= (high * factors)[axes])
+    return bool(inside.all())
 
 
 def _difference(before: Draft, after: Draft) -> str:

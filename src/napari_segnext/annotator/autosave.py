@@ -104,6 +104,7 @@ class Autosave:
         self._is_written.set()
         annotator.edited.connect(self._note)
         annotator.objects_changed.connect(self.save_soon)
+        annotator.review.changed.connect(self._note_labels)
 
     @property
     def folder(self) -> Path:
@@ -129,6 +130,7 @@ class Autosave:
         self._is_closed = True
         self._annotator.edited.disconnect(self._note)
         self._annotator.objects_changed.disconnect(self.save_soon)
+        self._annotator.review.changed.disconnect(self._note_labels)
 
     def wait(self) -> None:
         """Wait until what was to be saved is written, or could not be."""
@@ -138,6 +140,10 @@ class Autosave:
 
     def _note(self) -> None:
         self._is_needed = True
+
+    def _note_labels(self) -> None:
+        """Slices were propagated: they are saved once in a while, with the labels, and when the run is over."""
+        self._is_needed = self._has_new_labels = True
 
     def save_soon(self) -> None:
         """There is something new, labels perhaps: save it once what is going on has come to its end."""

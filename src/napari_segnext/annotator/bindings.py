@@ -48,7 +48,10 @@ BINDINGS = (
     KeyBinding("Control-Shift-Z", "redo", "repeat what was taken back"),
     KeyBinding("Q", "flip_sign", "switch between object and background; flips selected points and lines"),
     KeyBinding("W", "use_next_tool", "go on to the next drawing tool"),
-    KeyBinding("H", "stop", "stop computing"),
+    KeyBinding("J", "next_doubtful", "go to the next propagated slice that is in doubt"),
+    KeyBinding("Y", "accept_slice", "accept what was propagated to this slice; no run writes it again"),
+    KeyBinding("Shift-J", "correct_slice", "take up the selected object on this slice, to correct it"),
+    KeyBinding("H", "stop", "stop computing and propagating"),
 )
 
 

@@ -45,3 +45,7 @@ class NoSuchObjectError(AnnotatorError):
 
 class SavedAnnotationError(AnnotatorError):
     """What was saved cannot be read, or belongs to another image."""
+
+
+class NotAVolumeError(AnnotatorError):
+    """There is no axis along which slices follow each other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,11 +10,15 @@ if TYPE_CHECKING:
     from napari_segnext.annotator.draft import Draft
     from napari_segnext.annotator.label_edits import LabelEdit
     from napari_segnext.annotator.objects import ObjectRecords
+    from napari_segnext.annotator.review import ReviewEdit
     from napari_segnext.prompts import Prompt
 
 MAX_CHANGES = 200
 MAX_BYTES = 256_000_000
 """Of the pixels that the history keeps; the oldest changes go first, the newest one stays."""
+
+NOTE_BYTES = 500
+"""About what the note of one propagated slice takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,8 @@ class Change:
         What was written into the labels layer.
     objects
         Records before and after it; None if they stayed as they were.
+    review
+        What is noted of propagated slices before and after it.
     is_merged
         Whether it makes one change with the last one, if that was of the same kind on the same slice: a slider is
         pulled in many steps, and taken back in one.
@@ -45,11 +51,12 @@ class Change:
     labels: tuple[LabelEdit, ...] = ()
     objects: tuple[ObjectRecords, ObjectRecords] | None = None
     is_merged: bool = False
+    review: ReviewEdit = field(default_factory=dict)
 
     @property
     def n_bytes(self) -> int:
         """Size of the pixels it keeps."""
-        return sum(edit.n_bytes for edit in self.labels)
+        return sum(edit.n_bytes for edit in self.labels) + NOTE_BYTES * len(self.review)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,15 @@ class History:
             n_bytes -= done[0].n_bytes
             done = done[1:]
         return History(done)
+
+    def exchanging(self, change: Change, other: Change | None) -> History:
+        """History with another change in the place of one, wherever it is; with none, it is taken out."""
+
+        def exchanged(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+            one_by_one = (other if one is change else one for one in changes)
+            return tuple(one for one in one_by_one if one is not None)
+
+        return replace(self, done=exchanged(self.done), undone=exchanged(self.undone))
 
     def prompts_on(self, shown: ShownSlice) -> set[Prompt]:
         """All prompts that some change of a slice can bring back."""

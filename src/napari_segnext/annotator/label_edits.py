@@ -19,7 +19,7 @@ from napari_segnext.annotator.errors import LockedLabelError, NoFreeLabelError, 
 from napari_segnext.annotator.layers import require_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -31,6 +31,9 @@ Overlap = Literal["keep", "overwrite"]
 
 MAX_BLOCK_PX = 4_000_000
 """Pixels of a labels array that are looked at together."""
+
+MAX_BATCH = 64
+"""Edits that are written together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +163,7 @@ def plan_accept(
             "every pixel of the mask belongs to an object that was accepted before; those are never overwritten. "
             "Click elsewhere, or erase that object first."
         )
-    return _edit_of_plane(plane, after, (box[0].start, box[1].start), shown)
+    return edit_of_plane(plane, after, (box[0].start, box[1].start), shown)
 
 
 def labels_under(labels: Any, shown: ShownSlice, mask: Mask, *, but: Iterable[int] = ()) -> tuple[int, ...]:
@@ -224,20 +227,25 @@ def write_pixels(layer: Any, indices: tuple[NDArray[np.intp], ...], values: Any)
         layer.visible = was_visible
 
 
-def apply_edit(layer: Any, edit: LabelEdit) -> None:
-    """Write what comes after into the pixels that still hold what was before.
+def apply_edits(layer: Any, edits: Iterable[LabelEdit]) -> None:
+    """Write what comes after into the pixels that still hold what was before, of the first edit first.
 
     Raises
     ------
     ReadOnlyLayerError
         If the layer cannot be written into.
     """
-    _exchange(layer, edit, edit.before, edit.after)
+    for batch in _batches(edits):
+        _exchange(layer, [(edit, edit.before, edit.after) for edit in batch])
 
 
-def revert_edit(layer: Any, edit: LabelEdit) -> None:
-    """Write what was before into the pixels that still hold what came after; raises as `apply_edit`."""
-    _exchange(layer, edit, edit.after, edit.before)
+def revert_edits(layer: Any, edits: Iterable[LabelEdit]) -> None:
+    """Write what was before into the pixels that still hold what came after, of the last edit first.
+
+    Raises as `apply_edits`.
+    """
+    for batch in _batches(reversed(tuple(edits))):
+        _exchange(layer, [(edit, edit.after, edit.before) for edit in batch])
 
 
 def next_free_label(labels: Any) -> int:
@@ -282,15 +290,45 @@ def ensure_free_label(layer: Any) -> int:
     return next_free_label(layer.data)
 
 
-def _exchange(layer: Any, edit: LabelEdit, held: NDArray[Any], wanted: NDArray[Any]) -> None:
+def _exchange(layer: Any, edits: list[tuple[LabelEdit, NDArray[Any], NDArray[Any]]]) -> None:
+    """Write edits that share no pixel, each with what its pixels hold and what they shall."""
     require_writable(layer)
-    indices = edit.indices
-    holds = np.asarray(layer.data[indices]) == held
-    values = int(wanted) if wanted.ndim == 0 else wanted[holds]
-    write_pixels(layer, tuple(axis[holds] for axis in indices), values)
+    parts = []
+    for edit, held, wanted in edits:
+        indices = edit.indices
+        holds = np.asarray(layer.data[indices]) == held
+        n_held = int(np.count_nonzero(holds))
+        values = np.broadcast_to(wanted, n_held) if wanted.ndim == 0 else wanted[holds]
+        parts.append((*(axis[holds] for axis in indices), values))
+    *places, new = (np.concatenate(column) for column in zip(*parts, strict=True))
+    is_one = len(new) > 0 and (new == new[0]).all()
+    write_pixels(layer, tuple(places), int(new[0]) if is_one else new)
 
 
-def _edit_of_plane(
+def _batches(edits: Iterable[LabelEdit]) -> Iterator[list[LabelEdit]]:
+    """Edits whose boxes lie apart, together: a run over many slices is written in a few steps."""
+    batch: list[LabelEdit] = []
+    n_pixels = 0
+    for edit in edits:
+        is_full = len(batch) >= MAX_BATCH or n_pixels >= MAX_BLOCK_PX
+        if batch and (is_full or any(_meet(edit, other) for other in batch)):
+            yield batch
+            batch, n_pixels = [], 0
+        batch.append(edit)
+        n_pixels += edit.n_pixels
+    if batch:
+        yield batch
+
+
+def _meet(one: LabelEdit, other: LabelEdit) -> bool:
+    """Whether the boxes of two edits share a pixel."""
+    return all(
+        start < other_start + other_side and other_start < start + side
+        for start, side, other_start, other_side in zip(one.corner, one.shape, other.corner, other.shape, strict=True)
+    )
+
+
+def edit_of_plane(
     before: NDArray[Any], after: NDArray[Any], corner: tuple[int, int], shown: ShownSlice
 ) -> LabelEdit | None:
     """The edit of a block `(h, w)` of a plane, in the axes of the whole array."""

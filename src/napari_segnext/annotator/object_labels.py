@@ -8,7 +8,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_segnext.annotator.errors import LockedLabelError, NoSuchObjectError
-from napari_segnext.annotator.label_edits import apply_edit, revert_edit
+from napari_segnext.annotator.label_edits import apply_edits, revert_edits
 from napari_segnext.annotator.label_numbers import LabelNumbers
 from napari_segnext.annotator.object_edits import first_place_of
 from napari_segnext.annotator.objects import ObjectRecords
@@ -107,16 +107,17 @@ class ObjectLabels:
 
     def write(self, edits: Iterable[LabelEdit]) -> None:
         """Apply edits, the first one first."""
+        edits = tuple(edits)
+        with self._writing:
+            apply_edits(self._layer, edits)
         for edit in edits:
-            with self._writing:
-                apply_edit(self._layer, edit)
             self._numbers.exchange(edit.before, edit.after)
 
     def revert(self, edits: tuple[LabelEdit, ...]) -> None:
         """Take edits back, the last one first."""
+        with self._writing:
+            revert_edits(self._layer, edits)
         for edit in reversed(edits):
-            with self._writing:
-                revert_edit(self._layer, edit)
             self._numbers.exchange(edit.after, edit.before)
 
     def connections(self) -> Iterator[tuple[Any, Callable[[Any], None]]]:

@@ -20,6 +20,7 @@ from napari_segnext.prompts.prompts_file_values import (
     ImageReference,
     ModelReference,
     PromptsFile,
+    PropagatedSlice,
     SlicePrompts,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "ImageReference",
     "ModelReference",
     "PromptsFile",
+    "PropagatedSlice",
     "SlicePrompts",
     "prompts_file_from_json",
     "prompts_file_to_json",
@@ -102,4 +104,5 @@ def _refuse_constant(name: str) -> float:
 
 
 def _is_prompt(value: Any) -> bool:
-    return isinstance(value, dict) and "kind" in value
+    """Whether a value is a prompt, or a propagated slice: they are read best on one line each."""
+    return isinstance(value, dict) and ("kind" in value or "found" in value)

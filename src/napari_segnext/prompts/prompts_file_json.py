@@ -17,6 +17,11 @@ from napari_segnext.prompts.prompts_file_values import (
     PromptsFile,
     SlicePrompts,
 )
+from napari_segnext.prompts.propagated_slices_json import (
+    axis_index,
+    propagated_slice_from_json,
+    propagated_slice_to_json,
+)
 from napari_segnext.prompts.run_lengths import mask_from_run_lengths, run_lengths_of_mask
 
 if TYPE_CHECKING:
@@ -149,20 +154,29 @@ def _object_to_json(item: AnnotatedObject) -> dict[str, Any]:
         **({"class_name": item.class_name} if item.class_name else {}),
         **({"is_locked": True} if item.is_locked else {}),
         "slices": [_slice_to_json(one) for one in item.slices],
+        **({"propagated": [propagated_slice_to_json(one) for one in item.propagated]} if item.propagated else {}),
     }
 
 
 def _object_from_json(reader: JsonReader) -> AnnotatedObject:
-    entries = reader.entries({"label", "slices"}, optional={"name", "class_name", "is_locked"})
+    entries = reader.entries({"label", "slices"}, optional={"name", "class_name", "is_locked", "propagated"})
     slices = entries["slices"].items(_slice_from_json)
     places = [item.place for item in slices]
     _require_distinct(entries["slices"], places, "place", "Put all prompts of a slice into one entry.")
+    propagated = entries["propagated"].items(propagated_slice_from_json) if "propagated" in entries else ()
+    _require_distinct(
+        entries.get("propagated", reader),
+        [item.place for item in propagated],
+        "place",
+        "Put all that is known of a slice into one entry.",
+    )
     return AnnotatedObject(
         entries["label"].whole_number(least=1),
         entries["name"].text() if "name" in entries else "",
         slices,
         entries["class_name"].text() if "class_name" in entries else "",
         entries["is_locked"].truth_value() if "is_locked" in entries else False,
+        propagated,
     )
 
 
@@ -197,18 +211,11 @@ def _slice_from_json(reader: JsonReader) -> SlicePrompts:
         entries["axis"].whole_number(least=0),
         entries["index"].whole_number(least=0),
         Prompts(entries["prompts"].items(_prompt_from_json)),
-        entries["others"].items(_axis_index) if "others" in entries else (),
+        entries["others"].items(axis_index) if "others" in entries else (),
         _threshold(entries["threshold"]) if "threshold" in entries else None,
         _cleanup(entries["cleanup"]) if "cleanup" in entries else (),
         _accepted_mask(entries["mask"]) if "mask" in entries else None,
     )
-
-
-def _axis_index(reader: JsonReader) -> tuple[int, int]:
-    numbers = reader.items(lambda item: item.whole_number(least=0))
-    if len(numbers) != 2:
-        raise reader.error("two whole numbers, [axis, index]")
-    return numbers[0], numbers[1]
 
 
 def _threshold(reader: JsonReader) -> float:

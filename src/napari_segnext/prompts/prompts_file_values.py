@@ -109,6 +109,49 @@ class SlicePrompts:
         return ((self.axis, self.index), *self.others)
 
 
+FOUND = ("between", "beyond", "stopped", "painted")
+"""What propagation made of an object on a slice; "painted" is what a person put there without it."""
+
+MARKS = ("edited", "accepted")
+"""What a person made of a propagated slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class PropagatedSlice:
+    """What became of an object on a slice on which nobody gave prompts.
+
+    Attributes
+    ----------
+    axis, index, others
+        The slice, as of `SlicePrompts`.
+    found
+        One of `FOUND`.
+    confidence
+        Of the model, 0 to 1.
+    reason
+        Why the object was not carried on to this slice, in words; empty if it was.
+    mark
+        One of `MARKS`; empty while no person has had a hand in it.
+    pixels, came_from
+        Digests of its pixels and of what it was propagated from, 16 hexadecimal digits; empty if unknown.
+    """
+
+    axis: int
+    index: int
+    others: tuple[tuple[int, int], ...] = ()
+    found: str = "between"
+    confidence: float = 0.0
+    reason: str = ""
+    mark: str = ""
+    pixels: str = ""
+    came_from: str = ""
+
+    @property
+    def place(self) -> tuple[tuple[int, int], ...]:
+        """(axis, index) of all axes that the slice does not span."""
+        return ((self.axis, self.index), *self.others)
+
+
 @dataclass(frozen=True, slots=True)
 class AnnotatedObject:
     """One object and its prompts.
@@ -125,6 +168,8 @@ class AnnotatedObject:
         What kind of thing it is; may be empty.
     is_locked
         Whether it is protected from changes.
+    propagated
+        Slices that it was propagated to, each at most once.
     """
 
     label: int
@@ -132,6 +177,7 @@ class AnnotatedObject:
     slices: tuple[SlicePrompts, ...] = ()
     class_name: str = ""
     is_locked: bool = False
+    propagated: tuple[PropagatedSlice, ...] = ()
 
     def prompts_on(self, axis: int = 0, index: int = 0) -> Prompts:
         """Prompts on a slice; empty if it has none."""

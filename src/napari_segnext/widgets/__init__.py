@@ -9,14 +9,24 @@ if TYPE_CHECKING:
     from napari_segnext.widgets.annotator_widget import AnnotatorWidget
     from napari_segnext.widgets.everything_widget import EverythingWidget
     from napari_segnext.widgets.models_dialog import ModelsDialog, open_models_dialog
+    from napari_segnext.widgets.review_commands import propagate_objects, show_next_doubtful
 
-__all__ = ["AnnotatorWidget", "EverythingWidget", "ModelsDialog", "open_models_dialog"]
+__all__ = [
+    "AnnotatorWidget",
+    "EverythingWidget",
+    "ModelsDialog",
+    "open_models_dialog",
+    "propagate_objects",
+    "show_next_doubtful",
+]
 
 _HOMES = {
     "AnnotatorWidget": "annotator_widget",
     "EverythingWidget": "everything_widget",
     "ModelsDialog": "models_dialog",
     "open_models_dialog": "models_dialog",
+    "propagate_objects": "review_commands",
+    "show_next_doubtful": "review_commands",
 }
 
 

@@ -55,6 +55,7 @@ from napari_segnext.widgets.parts import (
     toggle_button,
     tool_button,
 )
+from napari_segnext.widgets.propagate_panel import PropagatePanel
 from napari_segnext.widgets.resume_bar import ResumeBar
 from napari_segnext.widgets.worker import QtExecutor
 
@@ -139,6 +140,11 @@ class AnnotatorWidget(DockedWidget):
     def annotator(self) -> Annotator | None:
         """The annotation that is going on, if one is."""
         return self._annotator
+
+    @property
+    def propagate_panel(self) -> PropagatePanel:
+        """The section "Propagate"."""
+        return self._propagate_panel
 
     # what the user does
 
@@ -292,6 +298,7 @@ class AnnotatorWidget(DockedWidget):
         self._channel_panel.show_annotator(annotator)
         self._mask_panel.show_annotator(annotator)
         self._objects_table.show_annotator(annotator)
+        self._propagate_panel.show_annotator(annotator)
         self._tell(_CLICK)
         annotator.use_tool("click")
         annotator.prepare()
@@ -319,6 +326,7 @@ class AnnotatorWidget(DockedWidget):
         self._channel_panel.show_annotator(None)
         self._mask_panel.show_annotator(None)
         self._objects_table.show_annotator(None)
+        self._propagate_panel.show_annotator(None)
         if annotator is not None:
             for layer in annotator.layers.prompts:
                 layer.events.mode.disconnect(self._update_controls)
@@ -351,8 +359,9 @@ class AnnotatorWidget(DockedWidget):
 
     def _encode_ahead(self) -> None:
         """Nothing is going on: the slices beside the shown one are encoded, so that going there costs nothing."""
-        if self._annotator is not None and not self._annotator.is_busy:
-            self._annotator.prepare_neighbours()
+        annotator = self._annotator
+        if annotator is not None and not annotator.is_busy and not annotator.propagation.is_running:
+            annotator.prepare_neighbours()
 
     def _settle(self) -> None:
         if self._annotator is not None:
@@ -425,9 +434,16 @@ class AnnotatorWidget(DockedWidget):
                 "List of objects", "Rename, reopen, merge, lock, delete, measure.", self._objects_table, is_open=True
             )
         )
+        self._propagate_panel = PropagatePanel(
+            self._viewer, lambda: self._objects_table.selected_labels, self._do, self
+        )
+        column.addWidget(
+            folding("Propagate", "From a few annotated slices to the volume, and its review.", self._propagate_panel)
+        )
         column.addStretch(1)
         area = self._scroll(content)
-        widest = max(content.minimumSizeHint().width(), self._mask_panel.minimumSizeHint().width() + 12)
+        panels = (self._mask_panel, self._propagate_panel)
+        widest = max(content.minimumSizeHint().width(), *(one.minimumSizeHint().width() + 12 for one in panels))
         # the theme of napari makes buttons a little wider than they are now
         widest += area.verticalScrollBar().sizeHint().width() + 28
         self.setMinimumWidth(max(MIN_WIDTH_PX, widest))

@@ -173,10 +173,12 @@ class ObjectTable(AnnotationPanel):
         if self._annotator is not None:
             self._annotator.objects_changed.disconnect(self._on_objects)
             self._annotator.draft_changed.disconnect(self._refresh)
+            self._annotator.reviewing.visited.disconnect(self._on_visited)
         self._annotator, self._properties = annotator, None
         if annotator is not None:
             annotator.objects_changed.connect(self._on_objects)
             annotator.draft_changed.connect(self._refresh)
+            annotator.reviewing.visited.connect(self._on_visited)
             self._timer.start()
         self._refresh()
 
@@ -303,6 +305,10 @@ class ObjectTable(AnnotationPanel):
         self._do(lambda: write_csv(measured, path))
 
     # following the annotation
+
+    def _on_visited(self, label: int, _: int) -> None:
+        """The user went to an object in the strip, or to a doubtful slice of it."""
+        self.select(label)
 
     def _on_objects(self) -> None:
         self._timer.start()
