@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
-from skimage.registration import optical_flow_ilk
 
+from napari_segnext.propagation.flow import local_flow
 from napari_segnext.propagation.interpolation import signed_distance
 from napari_segnext.propagation.window import bounds, window_about
 
@@ -63,17 +63,15 @@ class Motion:
             `(H, W)` bool, on the slice `here`; not empty.
         here, there
             `(H, W)` or `(H, W, C)`, the two slices; of channels, the mean counts.
-
-        Notes
-        -----
-        Iterative Lucas-Kanade flow (Le Besnerais and Champagnat 2005, scikit-image).
         """
         window = _window(mask)
         step = max(1, -(-max(along.stop - along.start for along in window) // MAX_SIDE_PX))
         first, second = (_normalised(_coarsened(_grey(plane[window]), step)) for plane in (here, there))
         if min(first.shape) < 2 * FLOW_RADIUS_PX + 1 or not (first.any() and second.any()):
             return cls(window)
-        rows, columns = (_refined(flow * step, mask[window].shape, step) for flow in _flow(second, first))
+        rows, columns = (
+            _refined(flow * step, mask[window].shape, step) for flow in local_flow(second, first, FLOW_RADIUS_PX)
+        )
         return cls(window, rows, columns)
 
     def carry(self, mask: Mask) -> Mask:
@@ -113,10 +111,6 @@ def carry_mask(mask: Mask, here: NDArray[Any], there: NDArray[Any]) -> Mask:
         `(H, W)` bool, on the slice `there`. The mask itself if it is empty or the slices show nothing to follow.
     """
     return Motion.about(mask, here, there).carry(mask) if mask.any() else mask
-
-
-def _flow(reference: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(optical_flow_ilk(reference, moving, radius=FLOW_RADIUS_PX), np.float32)
 
 
 def _window(mask: Mask) -> Window:
