@@ -39,6 +39,7 @@ def test_table_and_json_are_written(cli, two_files, tiny_model, tmp_path):
         (("--dataset", "files"), "--image and --labels name the two files"),
         (("--dataset", "packs"), "expected 'pack' or 'phantoms'"),
         (("--dataset", "phantoms", "--only", "mitochondria*"), "no volume matches 'mitochondria\\*'"),
+        (("--dataset", "phantoms", "--rule", "guessing"), "no rule matches 'guessing'; expected one of 'propagation'"),
         (("--dataset", "phantoms", "--json", "nowhere/out.json"), "there is no folder"),
     ],
 )
@@ -47,6 +48,18 @@ def test_wrong_options_are_told_in_one_line(cli, tiny_model, options, said):
     assert done.exit_code == 2
     (line,) = done.stderr.strip().splitlines()
     assert re.search(said, line)
+
+
+def test_rules_are_chosen_by_name(cli, two_files, tiny_model):
+    image, labels = two_files
+    done = cli(
+        *("evaluate-volumes", "--dataset", "files", "--image", image, "--labels", labels, "--model", tiny_model),
+        *("--slices", 1, "--clicks", 1, "--min-slices", 2, "--rule", "propagation", "--no-by-hand"),
+    )
+    assert done.exit_code == 0, done.output
+    assert [line for line in done.stdout.splitlines() if line.startswith("| propagation")]
+    assert "interpolation" not in done.stdout
+    assert "by hand |" not in done.stdout.replace("clicks per object by hand* |", "")
 
 
 def test_no_object_that_is_large_enough(cli, two_files, tiny_model):

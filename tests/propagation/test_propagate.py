@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from napari_segnext.errors import PropagationError, VolumeError
 from napari_segnext.prompts import AnnotatedObject, Box, Click, MaskPrompt, Prompts, PromptsFile, SlicePrompts
@@ -210,3 +211,26 @@ def test_boxes_are_scaled_with_their_slice(model, image):
     thick = Volume(image[:, ::2], spacing=(5.0, 2.0, 1.0))
     first = next(propagate(model, thick, {6: [Box(5, 19, 14, 36), Click(10, 28)]}))
     assert first.mask.any()
+
+
+def test_along_time_an_object_is_followed_on_one_slice(model, image, truth):
+    # the volume's sections become time points of one slice
+    film = Volume(image[:, None], axis_names=("t", "z", "y", "x"), spacing=(2.0, 1.0, 1.0), time_step=30.0)
+    results = list(propagate(model, film.over_time(0, 0), {6: truth[6] == 1}))
+    assert carried(results) == {(1, t) for t in (2, 3, 4, 5, 7, 8, 9, 10, 11)}
+
+
+def test_the_annotators_outline_is_learned(image, truth):
+    from .conftest import BrightPartsModel
+
+    class WideModel(BrightPartsModel):
+        """Sees a soft rim of three pixels about each object, a little more likely than not."""
+
+        def predict_logits(self, embedding, clicks, previous_masks):
+            logits = super().predict_logits(embedding, clicks, previous_masks)
+            rim = torch.nn.functional.max_pool2d(logits, 7, 1, 3)
+            return torch.where(logits > 0, logits, torch.where(rim > 0, 0.5, -4.0))
+
+    results = by_place(propagate(WideModel(), image, {6: truth[6] == 1}))
+    assert dice(results[1, 8].mask, truth[8] == 1) > 0.95
+    assert results[1, 12].stopped

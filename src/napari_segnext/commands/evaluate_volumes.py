@@ -37,6 +37,10 @@ def evaluate_volumes(
     true_masks: Annotated[
         bool, typer.Option("--true-masks", help="Annotate with true masks instead of clicks.")
     ] = False,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(help="Rules whose name matches, such as 'propagation*'; several times.", show_default="all"),
+    ] = None,
     by_hand: Annotated[bool, typer.Option(help="Click every slice by hand, too.")] = True,
     min_slices: Annotated[int, typer.Option(min=1, help="Leave out objects on fewer slices.")] = 5,
     min_voxels: Annotated[int, typer.Option(min=1, help="Leave out smaller objects.")] = 300,
@@ -59,9 +63,15 @@ def evaluate_volumes(
         if not samples:
             raise CommandError(f"no volume matches {', '.join(map(repr, only))}; expected one. Check --only.")
 
-    from napari_segnext.evaluation.volumes import VolumeReport, VolumeSettings
+    from napari_segnext.evaluation.volumes import VolumeReport, VolumeSettings, default_rules
     from napari_segnext.weights import load_model
 
+    rules = [one for one in default_rules() if not rule or any(fnmatch(one.name, pattern) for pattern in rule)]
+    if not rules:
+        names = ", ".join(f"'{one.name}'" for one in default_rules())
+        raise CommandError(
+            f"no rule matches {', '.join(map(repr, rule or []))}; expected one of {names}. Check --rule."
+        )
     settings = VolumeSettings(
         tuple(slices or (1, 3)),
         clicks,
@@ -71,7 +81,7 @@ def evaluate_volumes(
         min_voxels=min_voxels,
         max_objects=max_objects,
     )
-    found, is_whole = _results(load_model(model, device), samples, settings)
+    found, is_whole = _results(load_model(model, device), samples, settings, rules)
     report = VolumeReport(model, tuple(found), takes_true_masks=true_masks)
     typer.echo(report.to_markdown(), nl=False)
     if json is not None:
@@ -94,7 +104,7 @@ def _samples(
     return [pair_of_files(image, labels, are_one=one_object)]
 
 
-def _results(model: Any, samples: "list[VolumeSample]", settings: Any) -> tuple[list[Any], bool]:
+def _results(model: Any, samples: "list[VolumeSample]", settings: Any, rules: list[Any]) -> tuple[list[Any], bool]:
     """Results so far, and whether they are all."""
     from napari_segnext.evaluation.volumes import evaluate_volumes as evaluated
 
@@ -103,7 +113,7 @@ def _results(model: Any, samples: "list[VolumeSample]", settings: Any) -> tuple[
     positions = {sample.id: number for number, sample in enumerate(samples)}
     with progress("evaluating", len(samples), unit="volumes") as report:
         try:
-            for results in evaluated(model, samples, settings):
+            for results in evaluated(model, samples, settings, rules=rules):
                 found += results
                 n_objects += 1
                 report(positions[results[0].volume], f"{n_objects} objects, last Dice {results[0].dice:.3f}")
