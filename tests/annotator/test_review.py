@@ -10,12 +10,12 @@ from napari_segnext.annotator.draft import Draft
 from napari_segnext.annotator.errors import NotAVolumeError
 from napari_segnext.annotator.label_edits import LabelEdit
 from napari_segnext.annotator.objects import AcceptedSlice, ObjectRecord, ObjectRecords
-from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.annotator.propagated_slices import Wish, plan_slice
 from napari_segnext.annotator.review import Review, ReviewedSlice, ReviewState, digest_of, merged_edits
 from napari_segnext.annotator.review_table import CODES, ReviewTable
 from napari_segnext.annotator.review_walk import in_words, next_doubtful
 from napari_segnext.annotator.slice_line import SliceLine
+from napari_segnext.prompts.packed_mask import PackedMask
 
 LINE = SliceLine(0, ShownSlice((1, 2), (0,), (6, 8)), 10)
 SURE = ReviewedSlice(ReviewState.BETWEEN, 0.9)

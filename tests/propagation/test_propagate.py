@@ -234,3 +234,11 @@ def test_the_annotators_outline_is_learned(image, truth):
     results = by_place(propagate(WideModel(), image, {6: truth[6] == 1}))
     assert dice(results[1, 8].mask, truth[8] == 1) > 0.95
     assert results[1, 12].stopped
+
+
+def test_annotated_slices_within_a_run_of_them_are_not_encoded(model, image, truth):
+    said = {z: truth[z] == 1 for z in range(3, 10)}
+    results = list(propagate(model, image, said))
+    assert carried(results) == {(1, 2), (1, 10), (1, 11)}
+    # 3 and 9 at the ends, and what lies beyond them
+    assert model.n_encoded == len({3, 9, 1, 2, 10, 11, 12})

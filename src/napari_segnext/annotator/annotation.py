@@ -22,7 +22,6 @@ from napari_segnext.annotator.draft import Draft
 from napari_segnext.annotator.errors import AnnotatorError, SavedAnnotationError
 from napari_segnext.annotator.label_edits import blocks_of
 from napari_segnext.annotator.objects import AcceptedSlice, ObjectRecord, ObjectRecords
-from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.prompts import (
     AnnotatedObject,
     DraftPrompts,
@@ -35,6 +34,7 @@ from napari_segnext.prompts import (
     read_prompts_file,
     write_prompts_file,
 )
+from napari_segnext.prompts.packed_mask import PackedMask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -65,7 +65,6 @@ from napari_segnext.annotator.object_edits import (
 )
 from napari_segnext.annotator.object_labels import ObjectLabels
 from napari_segnext.annotator.objects import AcceptedSlice
-from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.annotator.prompts_from_layers import LayersReading, StrokeCache, read_layers
 from napari_segnext.annotator.review_file import notes_of, objects_with_review
 from napari_segnext.annotator.reviewing import Reviewing
@@ -74,6 +73,7 @@ from napari_segnext.annotator.tools import TOOLS, Tool, finish_drawing, take_up,
 from napari_segnext.annotator.views import AnswerViews
 from napari_segnext.errors import PromptError
 from napari_segnext.prompts import ImageReference, MaskPrompt
+from napari_segnext.prompts.packed_mask import PackedMask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

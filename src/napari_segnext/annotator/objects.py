@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from napari_segnext.annotator.coordinates import ShownSlice
     from napari_segnext.annotator.draft import Draft
-    from napari_segnext.annotator.packed_mask import PackedMask
+    from napari_segnext.prompts.packed_mask import PackedMask
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segnext.annotator.packed_mask import PackedMask
 from napari_segnext.annotator.review import ReviewState, digest_of_pixels, pixels_of
+from napari_segnext.prompts.packed_mask import PackedMask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

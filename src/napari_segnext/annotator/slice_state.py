@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from napari_segnext._types import Mask
     from napari_segnext.annotator.answers import Answer
-    from napari_segnext.annotator.packed_mask import PackedMask
     from napari_segnext.annotator.prompts_from_layers import LayersReading, Mark
     from napari_segnext.prompts import Prompt
+    from napari_segnext.prompts.packed_mask import PackedMask
     from napari_segnext.session import Prediction
 
 MAX_MARKS = 1000

@@ -17,10 +17,12 @@ import numpy as np
 
 from napari_segnext.errors import PropagationError
 from napari_segnext.prompts import Prompts
+from napari_segnext.prompts.packed_mask import PackedMask
 from napari_segnext.propagation.annotated import objects_to_propagate, scaled_prompts
 from napari_segnext.propagation.evidence import Evidence, certainty_of, iou, reaches_border
 from napari_segnext.propagation.interpolation import interpolate_masks
 from napari_segnext.propagation.motion import Motion
+from napari_segnext.propagation.patch import Patch
 from napari_segnext.propagation.plan import Span, plan_spans
 from napari_segnext.propagation.results import SliceResult, Source
 from napari_segnext.propagation.slices import Slices
@@ -129,8 +131,8 @@ class _Run:
         self._axis = axis
         self._rules = rules
         self._is_wanted = is_wanted
-        # packed pixels of a slice that belong to objects that are settled there; others do not take them
-        self._settled: dict[int, NDArray[np.uint8]] = {}
+        # pixels of a slice that belong to objects that are settled there; others do not take them
+        self._settled: dict[int, PackedMask] = {}
         self._has_others = False
 
     def results(
@@ -138,6 +140,10 @@ class _Run:
     ) -> Iterator[SliceResult]:
         tracks = [Track(one.label) for one in objects]
         self._has_others = len(tracks) > 1
+        for track, one in zip(tracks, objects, strict=True):
+            planned = plan_spans(one.by_slice, wanted, goes_up=goes_up, goes_down=goes_down)
+            ends = {end for span in planned for end in (span.before, span.after)}
+            track.teachers = frozenset(end for end in ends if end is not None)
         yield from self._annotated(tracks, objects)
         for track in tracks:
             track.spans = plan_spans(track.annotated, wanted, goes_up=goes_up, goes_down=goes_down)
@@ -175,17 +181,17 @@ class _Run:
                     continue
                 square = np.asarray(prediction.probability)
                 result = self._result(track.label, index, square, Source.ANNOTATED)
-                track.annotated[index] = square > THRESHOLD
+                mask = square > THRESHOLD
             else:
-                track.annotated[index] = self._slices.to_square(what)
+                mask = self._slices.to_square(what)
                 probability = what.astype(np.float32)
                 result = SliceResult(track.label, self._axis, index, np.array(what), probability, Source.ANNOTATED)
-            track.looks.add(self._slices.pixels(index), track.annotated[index])
-            if track.annotated[index].any():
-                given = track.annotated[index].astype(np.float32)
-                answer = self._slices.session(index).answer_from(given).probability
-                track.trust.learn_outline(np.asarray(answer), track.annotated[index])
-            self._settle(index, track.annotated[index])
+            track.annotated[index] = PackedMask.of(mask)
+            if index in track.teachers and mask.any():
+                track.looks.add(self._slices.pixels(index), mask)
+                answer = self._slices.session(index).answer_from(mask.astype(np.float32)).probability
+                track.trust.learn_outline(np.asarray(answer), mask)
+            self._settle(index, mask)
             yield result
 
     def _arrive(self, track: Track, index: int, step: int) -> None:
@@ -195,7 +201,8 @@ class _Run:
         if start is not None and track.current is not None:
             answer = self._answer(track, index, step)
             flowed = track.current if track.flowed is None else track.flowed
-            track.trust.arrived(answer > THRESHOLD, flowed, track.annotated[start], track.annotated[index])
+            left, reached = track.annotated[start].unpacked(), track.annotated[index].unpacked()
+            track.trust.arrived(answer > THRESHOLD, flowed, left, reached)
 
     def _on_slice(self, tracks: list[Track], index: int, step: int) -> Iterator[SliceResult]:
         """Carry objects to a slice from the one before; `step` is 1 upwards and -1 downwards."""
@@ -217,8 +224,8 @@ class _Run:
         apart = _apart(settling, self._taken(index))
         for (track, span, before, answer), probability in zip(found, apart, strict=True):
             if span.is_between and step == 1:
-                track.answers_up[index] = probability.astype(np.float16)
-                track.flowed_up[index] = before if track.flowed is None else track.flowed
+                track.answers_up[index] = Patch.of(probability)
+                track.flowed_up[index] = PackedMask.of(before if track.flowed is None else track.flowed)
                 track.current = _or_last(probability > THRESHOLD, before)
             elif span.is_between:
                 track.current = _or_last(answer > THRESHOLD, before)
@@ -241,8 +248,8 @@ class _Run:
 
     def _blended(self, track: Track, span: Span, index: int, answer: Probability) -> Probability:
         """The answers from both sides, each by its distance; with flow and shape, each by what it is worth."""
-        up, fraction = track.answers_up[index].astype(np.float32), span.fraction(index)
-        here = track.flowed_up.pop(index)
+        up, fraction = track.answers_up[index].unpacked(), span.fraction(index)
+        here = track.flowed_up.pop(index).unpacked()
         flowed = (here, here if track.flowed is None else track.flowed)
         mixed = (1 - fraction) * up + fraction * answer
         return blend(track.trust.weights, mixed, flowed, track.ends_of(span), fraction)
@@ -251,7 +258,7 @@ class _Run:
         self, track: Track, span: Span, index: int, before: Mask, answer: Probability, probability: Probability
     ) -> SliceResult:
         """What is settled on a slice between two annotated ones, where both sweeps have answered."""
-        up, fraction = track.answers_up.pop(index).astype(np.float32), span.fraction(index)
+        up, fraction = track.answers_up.pop(index).unpacked(), span.fraction(index)
         agreement = iou(up > THRESHOLD, answer > THRESHOLD)
         certainty = certainty_of((1 - fraction) * up + fraction * answer, THRESHOLD)
         if not (probability > THRESHOLD).any():
@@ -265,7 +272,7 @@ class _Run:
     def _beyond(self, track: Track, index: int, before: Mask, probability: Probability) -> SliceResult:
         evidence = self._evidence(track, index, before, probability, certainty_of(probability, THRESHOLD))
         reason = self._rules.reason(evidence)
-        if reason is StopReason.BORDER and any(reaches_border(mask) for mask in track.annotated.values()):
+        if reason is StopReason.BORDER and any(reaches_border(mask.unpacked()) for mask in track.annotated.values()):
             reason = None
         result = self._result(track.label, index, probability, Source.BEYOND, evidence, reason)
         track.current = None if reason is not None else probability > THRESHOLD
@@ -313,17 +320,13 @@ class _Run:
         """No other object takes these pixels; with one object alone there is nobody to keep them from."""
         if not self._has_others:
             return
-        packed = np.packbits(mask)
-        known = self._settled.get(index)
-        self._settled[index] = packed if known is None else known | packed
+        taken = self._taken(index)
+        self._settled[index] = PackedMask.of(mask if taken is None else mask | taken)
 
     def _taken(self, index: int) -> Mask | None:
         """Pixels of a slice that belong to objects that are settled there; None if there are none."""
         packed = self._settled.get(index)
-        if packed is None:
-            return None
-        shape = self._slices.square_shape
-        return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(bool)
+        return None if packed is None else packed.unpacked()
 
 
 def _comes_to(span: Span | None, step: int) -> bool:

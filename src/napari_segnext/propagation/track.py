@@ -9,10 +9,9 @@ from napari_segnext.propagation.evidence import Looks
 from napari_segnext.propagation.trust import Trust
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_segnext._types import Mask
+    from napari_segnext.prompts.packed_mask import PackedMask
+    from napari_segnext.propagation.patch import Patch
     from napari_segnext.propagation.plan import Span
 
 
@@ -25,9 +24,11 @@ class Track:
     label
         Its number.
     annotated
-        Slice → mask.
+        Slice → mask, packed, as whatever is kept for many slices.
+    teachers
+        Annotated slices from which is learned: those at the ends of spans, so that many others cost nothing.
     looks, trust
-        Learned from the annotated slices.
+        What they taught.
     spans
         Where it is to be carried.
     current, flowed
@@ -37,14 +38,15 @@ class Track:
     """
 
     label: int
-    annotated: dict[int, Mask] = field(default_factory=dict)
+    annotated: dict[int, PackedMask] = field(default_factory=dict)
+    teachers: frozenset[int] = frozenset()
     looks: Looks = field(default_factory=Looks)
     trust: Trust = field(default_factory=Trust)
     spans: tuple[Span, ...] = ()
     current: Mask | None = None
     flowed: Mask | None = None
-    answers_up: dict[int, NDArray[np.float16]] = field(default_factory=dict)
-    flowed_up: dict[int, Mask] = field(default_factory=dict)
+    answers_up: dict[int, Patch] = field(default_factory=dict)
+    flowed_up: dict[int, PackedMask] = field(default_factory=dict)
 
     def span_of(self, index: int) -> Span | None:
         """The span that a slice lies in."""
@@ -61,8 +63,8 @@ class Track:
         """The annotated masks at both ends of a span between two."""
         if span.before is None or span.after is None:
             raise ValueError(f"slices {span.slices} lie beyond the last annotated one; expected a span between two.")
-        return self.annotated[span.before], self.annotated[span.after]
+        return self.annotated[span.before].unpacked(), self.annotated[span.after].unpacked()
 
     def start_from(self, index: int) -> None:
         """Leave an annotated slice."""
-        self.current = self.flowed = self.annotated[index]
+        self.current = self.flowed = self.annotated[index].unpacked()
