@@ -1,7 +1,7 @@
 """What propagation costs: time per slice against one click, and memory against the number of slices.
 
-1. Time: a BraTS-size head (155 × 240 × 240), one annotated slice, propagated twice. In the second run all embeddings are
-   in memory; its time per slice is divided by the time of one click on the same slices, whose embeddings are there, too.
+1. Time: a BraTS-size head (155 × 240 × 240), one annotated slice, propagated twice. In the second run all embeddings
+   are in memory; its time per slice is divided by the time of one click on the same slices, with theirs in memory, too.
 2. Memory: stacks of 250 and 2,000 slices that are computed when they are read, with one tube from end to end; resident
    memory after both runs, with a cache of a given size. It must be bounded by the cache, not by the stack.
 
@@ -122,6 +122,7 @@ class ComputedStack:
         return np.clip(60 + 120 * self.truth(int(index)) + noise, 0, 255).astype(np.uint8)[rest]
 
     def truth(self, index: int) -> Any:
+        """The tube on a slice, `(side, side)` bool."""
         rows, columns = np.indices(self.shape[1:])
         row, column = 96 + 40 * np.sin(index / 60), 96 + 40 * np.cos(index / 75)
         return np.hypot(rows - row, columns - column) < 14
