@@ -1,0 +1,154 @@
+"""One volume from file to file: read, propagated, written with its report."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from napari_segnext.batch.finished import inputs_of
+from napari_segnext.batch.report import JobReport
+from napari_segnext.batch.resources import cache_for, model_for
+from napari_segnext.batch.said import how_to_look, model_named, objects_of, require_belonging, warnings_about
+from napari_segnext.batch.tally import Tally
+from napari_segnext.batch.write import require_replaceable, write_all
+from napari_segnext.errors import BatchError
+from napari_segnext.io import read_volume
+from napari_segnext.prompts.prompts_file import read_prompts_file
+from napari_segnext.propagation import propagate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_segnext.batch.job import BatchJob
+    from napari_segnext.batch.said import HowToLook
+    from napari_segnext.models.interface import InteractiveModel
+    from napari_segnext.prompts import PromptsFile
+    from napari_segnext.volumes import Volume
+
+    OnProgress = Callable[[int, int], object]
+
+
+def run_job(
+    job: BatchJob,
+    model: InteractiveModel | None = None,
+    *,
+    overwrite: bool = False,
+    on_progress: OnProgress = lambda done, total: None,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> JobReport | None:
+    """Fill one volume, and write labels, report and page; each is there whole or not at all.
+
+    Masks that were accepted are kept as they are. Where two masks of annotated slices overlap, the earlier object keeps
+    its pixels.
+
+    Parameters
+    ----------
+    job
+        What is read and written.
+    model
+        By default the one that settings or prompts file name; it is kept for the next volume.
+    overwrite
+        Whether labels that nobody wrote here, or that were changed since, are replaced.
+    on_progress
+        Called with steps done and steps there are at most.
+    is_wanted
+        Asked before each slice; once it says no, nothing is written.
+
+    Returns
+    -------
+    JobReport or None
+        None if it was not wanted any more.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such volume, prompts file, model, or folder for the output.
+    BatchError, PropagationError, PromptsFileError, VolumeError, ImageError, PromptError, ValueError
+        If what they hold cannot be used, or another file lies in the place of the labels.
+    """
+    require_replaceable(job, overwrite=overwrite)
+    volume = read_volume(job.volume)
+    said = read_prompts_file(job.prompts)
+    require_belonging(said, volume, job.volume.name)
+    how = how_to_look(said, job.settings)
+    if model is None:
+        model = model_for(model_named(said, job.settings), job.settings.device)
+    made_of = inputs_of(job, model.identity.sha256)
+
+    start = time.perf_counter()
+    steps = _Steps(on_progress, is_wanted, _most_steps(said, volume, how, job))
+    tally = _filled(job, model, volume, said, how, steps)
+    seconds = time.perf_counter() - start
+    if steps.is_stopped:
+        return None
+    report = JobReport(
+        volume_name=job.volume.name,
+        volume_path=str(job.volume),
+        prompts_path=str(job.prompts),
+        shape_zyx=volume.shape_zyx,
+        spacing=volume.spacing,
+        unit=volume.unit,
+        axis=how.axis,
+        model=model.identity,
+        device=str(model.device),
+        objects=tally.reports(said.objects, job.settings),
+        seconds=seconds,
+        doubtful=job.settings.doubtful,
+        made_of=made_of,
+        warnings=warnings_about(said, job, model.identity.sha256),
+    )
+    if inputs_of(job, model.identity.sha256) != made_of:
+        raise BatchError(f"'{job.volume.name}' or its prompts file changed while it was worked on. Run it again.")
+    write_all(job, report, volume, tally, how)
+    steps.finish()
+    return report
+
+
+class _Steps:
+    """Counts how often propagation asks whether to go on, which it does before each slice."""
+
+    def __init__(self, on_progress: OnProgress, is_wanted: Callable[[], bool], n_at_most: int) -> None:
+        self._on_progress, self._is_wanted, self._n_at_most = on_progress, is_wanted, n_at_most
+        self._n_done = 0
+        self.is_stopped = False
+
+    def goes_on(self) -> bool:
+        self._on_progress(min(self._n_done, self._n_at_most), self._n_at_most)
+        self._n_done += 1
+        self.is_stopped = self.is_stopped or not self._is_wanted()
+        return not self.is_stopped
+
+    def finish(self) -> None:
+        self._on_progress(self._n_at_most, self._n_at_most)
+
+
+def _filled(
+    job: BatchJob, model: InteractiveModel, volume: Volume, said: PromptsFile, how: HowToLook, steps: _Steps
+) -> Tally:
+    settings = job.settings
+    cache = cache_for(settings.cache)
+    objects = objects_of(said, model, volume, how, cache)
+    tally = Tally(volume, how.axis, [one.label for one in objects])
+    for result in propagate(
+        model,
+        volume,
+        objects,
+        axis=how.axis,
+        slices=settings.slices,
+        direction=settings.direction,
+        rules=settings.rules,
+        contrast_limits=how.contrast_limits,
+        zoom=how.zoom,
+        cache=cache,
+        is_wanted=steps.goes_on,
+    ):
+        tally.add(result)
+    cache.flush()
+    return tally
+
+
+def _most_steps(said: PromptsFile, volume: Volume, how: HowToLook, job: BatchJob) -> int:
+    """Annotated slices, then one sweep up and one down."""
+    first, stop = job.settings.slices or (0, volume.n_slices(how.axis))
+    n_annotated = sum(1 for item in said.objects for one in item.slices if one.axis == how.axis)
+    return n_annotated + 2 * (stop - first)

@@ -1,0 +1,121 @@
+"""`propagate --scheduler`: workers in processes of their own, one of which is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from napari_segnext.batch import BatchSettings, iterate_batch, plan_jobs
+from napari_segnext.errors import BatchError
+from napari_segnext.session import disk_cache_settings
+from tests.commands.volumes_to_propagate import write_volumes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from click.testing import Result
+
+    Cli = Callable[..., Result]
+
+distributed = pytest.importorskip("distributed", reason="needs the package distributed, which the extra 'test' brings")
+
+N_VOLUMES = 3
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two workers, each a process with one thread."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as running:
+        yield running
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("case*.tif")}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGKILL")
+def test_nothing_is_lost_with_a_worker_and_labels_are_those_of_one_machine(
+    cluster: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    from napari_segnext.batch.cluster import iterate_on_cluster
+
+    volumes = write_volumes(tmp_path / "in", N_VOLUMES)
+    settings = BatchSettings(model=str(tiny_model), device="cpu", cache=disk_cache_settings(tmp_path / "cache", 1))
+    jobs = plan_jobs(volumes, tmp_path / "in" / "prompts", tmp_path / "there", settings).jobs
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        pids = list(client.run(os.getpid).values())
+    victims = []
+
+    def kill_one(done: int, note: str) -> None:
+        if not victims and "chunks encoded" in note and " 0 of " not in note:
+            victims.append(pids[0])
+            os.kill(pids[0], signal.SIGKILL)
+
+    outcomes = list(iterate_on_cluster(jobs, cluster.scheduler_address, on_progress=kill_one))
+    assert victims
+    assert sorted((one.volume.name, one.state) for one in outcomes) == [(path.name, "done") for path in volumes], (
+        outcomes
+    )
+    assert any((tmp_path / "cache").iterdir())
+
+    here = plan_jobs(volumes, tmp_path / "in" / "prompts", tmp_path / "here", BatchSettings(model=str(tiny_model))).jobs
+    assert {one.state for one in iterate_batch(here)} == {"done"}
+    assert written(tmp_path / "there") == written(tmp_path / "here")
+    assert len(written(tmp_path / "here")) == N_VOLUMES
+
+
+def test_command_goes_on_and_tells_what_failed(cluster: Any, cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
+    volumes = write_volumes(tmp_path / "in", 3)
+    volumes[1].write_bytes(b"no tiff")
+    command = (
+        *("propagate", *volumes, "-p", tmp_path / "in" / "prompts", "-m", tiny_model, "-o", tmp_path / "out"),
+        *("--scheduler", cluster.scheduler_address, "--no-cache"),
+    )
+    done = cli(*command)
+    assert done.exit_code == 2
+    assert done.stdout.count("wrote") == 2
+    assert "error: case1.tif: " in done.stderr and "1 of 3 volumes failed." in done.stderr
+    again = cli(*command)
+    assert again.exit_code == 2
+    assert again.stdout.count("skipped") == 2
+    assert json.loads((tmp_path / "out" / "batch.report.json").read_text())["skipped"] == 2
+
+
+def test_files_that_workers_do_not_see_are_named(cluster: Any, tiny_model: Path, tmp_path: Path) -> None:
+    from napari_segnext.batch.cluster import iterate_on_cluster
+
+    volumes = write_volumes(tmp_path / "in", 1)
+    jobs = plan_jobs(volumes, tmp_path / "in" / "prompts", tmp_path / "out", BatchSettings(model=str(tiny_model))).jobs
+    volumes[0].unlink()
+    (outcome,) = iterate_on_cluster(jobs, cluster.scheduler_address)
+    assert outcome.state == "failed"
+    assert "a worker does not see" in outcome.error and "expected the same files" in outcome.error
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])
+def test_scheduler_that_does_not_answer_is_told_in_one_line(
+    address: str, cli: Cli, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_segnext.batch.cluster.TIMEOUT_S", 1)
+    volumes = write_volumes(tmp_path / "in", 1)
+    options = ("-p", tmp_path / "in" / "prompts", "-m", tiny_model, "-o", tmp_path / "out", "--scheduler", address)
+    done = cli("propagate", *volumes, *options)
+    assert done.exit_code == 2, done.output
+    assert f"no scheduler answered at '{address}'" in done.stderr.strip().splitlines()[-1]
+
+
+def test_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_segnext.batch.cluster import iterate_on_cluster
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(BatchError, match=r'Install "napari-segnext\[cluster\]"'):
+        list(iterate_on_cluster([], "tcp://127.0.0.1:9"))
