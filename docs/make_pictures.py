@@ -9,7 +9,7 @@ from pathlib import Path
 
 import napari
 import skimage.data
-from qtpy.QtCore import QPoint, Qt
+from picture_hand import click, wait_for
 from qtpy.QtTest import QTest
 
 from napari_segnext.widgets import AnnotatorWidget
@@ -40,23 +40,6 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     viewer.screenshot(FOLDER / "annotator.png", canvas_only=False, flash=False)
     viewer.close()
-
-
-def click(viewer: napari.Viewer, place_yx: tuple[float, float]) -> None:
-    canvas = viewer.window._qt_viewer.canvas
-    x, y = canvas.view.scene.transform.map([place_yx[1], place_yx[0]])[:2]
-    point = QPoint(round(x), round(y))
-    QTest.mouseMove(canvas.native, point)
-    QTest.mouseClick(canvas.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
-    QTest.qWait(200)
-
-
-def wait_for(condition, timeout_ms: int = 120_000) -> None:
-    for _ in range(timeout_ms // 50):
-        if condition():
-            return
-        QTest.qWait(50)
-    raise TimeoutError("the program did not answer")
 
 
 if __name__ == "__main__":

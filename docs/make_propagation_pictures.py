@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from picture_hand import click, wait_for
 
 FOLDER = Path(__file__).parent / "images"
 SIZE = (1500, 940)
@@ -107,28 +108,6 @@ def open_only(title: str, widget) -> None:
         if button.isCheckable():
             button.setChecked(button.text() == title)
     QTest.qWait(200)
-
-
-def click(viewer, place_yx: tuple[float, float]) -> None:
-    from qtpy.QtCore import QPoint, Qt
-    from qtpy.QtTest import QTest
-
-    canvas = viewer.window._qt_viewer.canvas
-    x, y = canvas.view.scene.transform.map([place_yx[1], place_yx[0]])[:2]
-    point = QPoint(round(x), round(y))
-    QTest.mouseMove(canvas.native, point)
-    QTest.mouseClick(canvas.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
-    QTest.qWait(200)
-
-
-def wait_for(condition, timeout_ms: int = 300_000) -> None:
-    from qtpy.QtTest import QTest
-
-    for _ in range(timeout_ms // 50):
-        if condition():
-            return
-        QTest.qWait(50)
-    raise TimeoutError("the program did not answer")
 
 
 if __name__ == "__main__":

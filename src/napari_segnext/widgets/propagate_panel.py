@@ -99,6 +99,25 @@ class PropagatePanel(AnnotationPanel):
     # building
 
     def _build(self) -> None:
+        self.status = status_label(_NO_IMAGE)
+        self.body = QWidget()
+        column = QVBoxLayout(self.body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(self._build_wishes())
+        self.stop_rules = StopRulesForm()
+        column.addWidget(folding("When to stop", "Rules that end an object beyond its last slice.", self.stop_rules))
+        column.addLayout(self._build_buttons())
+        column.addWidget(self._build_progress())
+        column.addLayout(self._build_review())
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(4)
+        outer.addWidget(self.body)
+        outer.addWidget(self.status)
+
+    def _build_wishes(self) -> Any:
+        """What is to be propagated, and where to."""
         form = form_layout(left=4)
         self.objects = QComboBox()
         self.objects.addItems([_ALL, _SELECTED])
@@ -120,7 +139,9 @@ class PropagatePanel(AnnotationPanel):
         self.last.setToolTip("The last slice that may be written.")
         form.addRow("From slice", self.first)
         form.addRow("To slice", self.last)
-        self.stop_rules = StopRulesForm()
+        return form
+
+    def _build_buttons(self) -> QHBoxLayout:
         self.propagate_button = QPushButton("Propagate")
         self.propagate_button.setToolTip(
             "Carry the objects from the slices that you accepted or painted to all others.\n"
@@ -130,30 +151,19 @@ class PropagatePanel(AnnotationPanel):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip(f"End after this slice; what is done stays. Key: {key_label('stop')}")
         self.cancel_button.clicked.connect(lambda: self._call(lambda one: one.cancel_propagation()))
+        buttons = QHBoxLayout()
+        buttons.setSpacing(3)
+        buttons.addWidget(self.propagate_button)
+        buttons.addWidget(self.cancel_button)
+        return buttons
+
+    def _build_progress(self) -> QWidget:
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.bar.setToolTip("How many slices were opened, of those that have to be.")
         self.progress = QLabel()
-        self.status = status_label(_NO_IMAGE)
-        self.body = QWidget()
-        column = QVBoxLayout(self.body)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addLayout(form)
-        column.addWidget(folding("When to stop", "Rules that end an object beyond its last slice.", self.stop_rules))
-        buttons = QHBoxLayout()
-        buttons.setSpacing(3)
-        buttons.addWidget(self.propagate_button)
-        buttons.addWidget(self.cancel_button)
-        column.addLayout(buttons)
-        column.addWidget(row_of(self.bar, self.progress))
-        column.addLayout(self._build_review())
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.setSpacing(4)
-        outer.addWidget(self.body)
-        outer.addWidget(self.status)
+        return row_of(self.bar, self.progress)
 
     def _build_review(self) -> Any:
         form = form_layout(left=4)
