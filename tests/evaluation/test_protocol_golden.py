@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_segnext.evaluation import EvaluationSettings, evaluate_object
-from napari_segnext.session import Session
+from napari_segnext.session import EmbeddingCache, Session
 from napari_segnext.weights import load_model
 
 
@@ -14,7 +14,9 @@ from napari_segnext.weights import load_model
 def test_clicks_and_ious_are_those_of_the_original(golden_folder, name):
     recorded = np.load(golden_folder / f"{name}.npz")
     model = load_model(golden_folder / f"{name}.pth", device="cpu")
-    session = Session(model, recorded["image"], threshold=0.49, zoom=False)
+    # the original rounds no embeddings
+    exact = EmbeddingCache(is_exact=True)
+    session = Session(model, recorded["image"], threshold=0.49, zoom=False, cache=exact)
     truth = recorded["eval_gt"].astype(np.int8)
     settings = EvaluationSettings(max_clicks=len(recorded["eval_clicks"]))
     run = evaluate_object(session, truth, settings=settings)
