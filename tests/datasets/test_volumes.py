@@ -132,3 +132,26 @@ class TestLinkedLabels:
         labels = np.zeros((3, 8, 8), np.int64)
         labels[[0, 2], 2:6, 2:6] = 1
         assert sorted(np.unique(linked_labels(labels)).tolist()) == [0, 1, 2]
+
+
+class TestEnds:
+    @pytest.mark.parametrize(
+        ("beyond", "are_linked", "is_known"),
+        [
+            pytest.param("nothing", True, True, id="nothing comes after the last region"),
+            pytest.param("another region", True, False, id="a linked region goes on under another number"),
+            pytest.param("another region", False, True, id="another object comes after it, in labels that hold in 3D"),
+        ],
+    )
+    def test_an_end_is_known_where_no_other_region_takes_over(self, beyond, are_linked, is_known):
+        labels = np.zeros((5, 10, 10), np.int32)
+        labels[:3, 2:6, 2:6] = 1
+        if beyond == "another region":
+            labels[3:, 2:8, 3:9] = 2
+        loaded = LoadedVolume(Volume(np.zeros(labels.shape, np.uint8)), labels, are_linked=are_linked)
+        assert loaded.has_known_ends(1) == is_known
+
+    def test_the_end_of_the_volume_is_known(self):
+        labels = np.ones((5, 10, 10), np.int32)
+        loaded = LoadedVolume(Volume(np.zeros(labels.shape, np.uint8)), labels, are_linked=True)
+        assert loaded.has_known_ends(1)

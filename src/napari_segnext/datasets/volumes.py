@@ -49,10 +49,13 @@ class LoadedVolume:
         The image, of one time point.
     labels
         `(Z, Y, X)` whole numbers: 0 is background, each object has a number.
+    are_linked
+        Whether objects are regions of slices that overlap, so that one may seem to end where the linking broke.
     """
 
     volume: Volume
     labels: NDArray[np.integer]
+    are_linked: bool = False
 
     def objects(self, *, min_slices: int = 5, min_voxels: int = 300, limit: int | None = None) -> tuple[int, ...]:
         """Labels of objects that lie on enough slices and have enough voxels, rising.
@@ -72,6 +75,21 @@ class LoadedVolume:
         if limit is not None and len(found) > limit:
             found = sorted(np.random.default_rng(0).choice(found, limit, replace=False).tolist())
         return tuple(found)
+
+    def has_known_ends(self, label: int) -> bool:
+        """Whether the labels tell where an object ends, on either side.
+
+        Those of linked regions do not where most of the last region lies on other regions of the next slice: there the
+        object branches, or moved too far to be linked. The end of the volume counts as known.
+        """
+        if not self.are_linked:
+            return True
+        truth = self.labels == label
+        holding = np.flatnonzero(truth.any(axis=(1, 2)))
+        for last, beyond in ((holding[0], holding[0] - 1), (holding[-1], holding[-1] + 1)):
+            if 0 <= beyond < len(truth) and np.mean(self.labels[beyond][truth[last]] > 0) > 0.5:
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,7 +276,8 @@ def _sample(row: dict[str, str], root: Path) -> VolumeSample:
         volume = read_volume(image)
         if image.is_dir():
             volume = replace(volume, spacing=tuple(spacing))
-        return LoadedVolume(volume, _objects(np.asarray(read_volume(root / row["label"]).array), objects_are))
+        labels = _objects(np.asarray(read_volume(root / row["label"]).array), objects_are)
+        return LoadedVolume(volume, labels, are_linked=objects_are == "linked")
 
     return VolumeSample(row["id"], _group(row), load)
 

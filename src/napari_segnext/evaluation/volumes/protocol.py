@@ -90,7 +90,7 @@ class FillResult:
         Over the whole volume, 0 to 1.
     leak
         Slices beyond the object's true ends to which it went on, the longer of both sides; None if the rule was told
-        the ends.
+        the ends, or the labels do not tell them (`LoadedVolume.has_known_ends`).
     extent
         True slices of the object, from the first to the last.
     confidences, slice_dices
@@ -151,7 +151,7 @@ def evaluate_volumes(
         for label in labels:
             cache = EmbeddingCache(max_entries=1_000_000, max_bytes=CACHE_BYTES)
             slices = Slices(model, loaded.volume, 0, cache=cache)
-            scene = _Scene(sample, label, loaded.labels == label, slices, cache)
+            scene = _Scene(sample, label, loaded.labels == label, slices, cache, loaded.has_known_ends(label))
             results: list[FillResult] = []
             for n_slices in settings.n_slices:
                 results += _filled(scene, model, loaded.volume, settings, n_slices, rules)
@@ -206,6 +206,7 @@ class _Scene:
     truth: NDArray[np.bool_]
     slices: Slices
     cache: EmbeddingCache
+    has_known_ends: bool
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -234,7 +235,7 @@ class _Scene:
             n_clicks,
             dice(masks, self.truth),
             common / union,
-            None if knows_extent else leak,
+            None if knows_extent or not self.has_known_ends else leak,
             last - first + 1,
         )
 
