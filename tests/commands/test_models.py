@@ -23,8 +23,12 @@ class TestList:
             "segnext-vitb-sax1",
             "segnext-vitb-sax2",
             "segnext-vitb-sax2-hq",
+            "depth-anything-v2-small",
+            "depth-anything-v2-base",
+            "depth-anything-v2-large",
         ]
-        assert "not downloaded   427 MB" in lines[1]
+        assert "interactive  not downloaded   427 MB" in lines[1]
+        assert "depth        not downloaded    99 MB" in lines[4]
 
 
 class TestInfo:
@@ -32,6 +36,12 @@ class TestInfo:
         said = cli("models", "info", "segnext-vitb-sax2-hq").stdout
         assert "https://drive.google.com/" in said
         assert "CC BY-NC 4.0" in said and "arXiv:2404.00741" in said and "455.2 MB" in said
+
+    def test_of_a_depth_network_says_so_and_names_its_licence(self, cli: Cli) -> None:
+        said = cli("models", "info", "depth-anything-v2-base").stdout
+        assert "kind:           depth" in said
+        assert "CC-BY-NC-4.0" in said and "arXiv:2406.09414" in said and "390.0 MB" in said
+        assert "https://huggingface.co/depth-anything/Depth-Anything-V2-Base/blob/main/" in said
 
     def test_of_an_imported_model_has_hash_and_card(self, cli: Cli, tiny_model: Path) -> None:
         cli("models", "import", tiny_model, "--name", "mine")
@@ -78,6 +88,13 @@ class TestDownload:
         assert done.exit_code == 0
         assert done.stdout.index("427 MB") < done.stdout.index("CC BY-NC 4.0") < done.stdout.index("Download it?")
         assert "nothing was downloaded" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("size", "licence"), [("small", "Apache-2.0"), ("base", "CC-BY-NC-4.0"), ("large", "CC-BY-NC-4.0")]
+    )
+    def test_licence_of_a_depth_network_stands_before_the_question(self, size: str, licence: str, cli: Cli) -> None:
+        done = cli("models", "download", f"depth-anything-v2-{size}", keys="n\n")
+        assert done.stdout.index(f"licence: {licence}") < done.stdout.index("Download it?")
 
     def test_without_anybody_to_answer_it_tells_of_yes(self, cli: Cli) -> None:
         done = cli("models", "download", "segnext-vitb-sax1")

@@ -107,7 +107,7 @@ class TestNames:
     def test_every_entry_states_licence_and_citation(self) -> None:
         for entry in ENTRIES:
             assert entry.licence and entry.citation and entry.description
-            assert entry.is_bundled or (entry.url.startswith("https://") and entry.n_bytes > 4e8)
+            assert entry.is_bundled or (entry.url.startswith("https://") and entry.n_bytes > 9e7)
 
 
 class TestDevice:

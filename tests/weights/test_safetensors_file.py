@@ -154,7 +154,7 @@ class TestRefusals:
             ({"format": "pt"}, "of another program"),
             ({"version": "2"}, "version '2'.*versions up to 1.*pip install --upgrade"),
             ({"version": "x"}, "version 'x'"),
-            ({"architecture": "ois"}, "architecture 'ois'; expected 'segnext'"),
+            ({"architecture": "unet"}, "architecture 'unet'; expected one of 'segnext'.*'depth-anything-v2'"),
             ({"config": "{"}, "header cannot be read"),
             ({"config": "[" * 100_000}, "header cannot be read"),
             ({"config": "{}"}, "header cannot be read"),

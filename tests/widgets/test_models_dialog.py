@@ -74,7 +74,7 @@ class Window:
     def rows(self) -> dict[str, tuple[str, ...]]:
         tree = self.dialog._tree
         items = [tree.topLevelItem(row) for row in range(tree.topLevelItemCount())]
-        return {item.text(0): tuple(item.text(column) for column in range(1, 5)) for item in items}
+        return {item.text(0): tuple(item.text(column) for column in range(1, 6)) for item in items}
 
     def detail(self, title: str) -> str:
         return str(self.dialog._details[title].text())
@@ -158,7 +158,8 @@ class TestList:
     def test_every_model_has_a_row_with_state_size_and_licence(self, window):
         rows = window.rows()
         assert list(rows) == [info.name for info in list_models()]
-        state, size, licence, description = rows["segnext-tiny"]
+        state, size, licence, kind, description = rows["segnext-tiny"]
+        assert kind == "interactive"
         assert (state, licence) == ("bundled", "CC-BY-SA-4.0") and size.endswith("MB") and description
         assert rows[NAME][:2] == ("not downloaded", "427 MB")
 
@@ -176,6 +177,14 @@ class TestList:
         assert "CC BY-NC 4.0" in window.detail("Licence")
         assert window.detail("File") == "–"
         assert window.detail("SHA-256") == "not published by the authors"
+
+    def test_depth_networks_are_called_so_with_their_licence_and_published_hash(self, window):
+        name = "depth-anything-v2-base"
+        assert window.rows()[name][:4] == ("not downloaded", "390 MB", "CC-BY-NC-4.0", "depth")
+        window.dialog.pick_model(name)
+        assert window.detail("Kind").startswith("depth: no model to annotate with")
+        assert "https://huggingface.co/depth-anything/Depth-Anything-V2-Base/" in window.detail("Source")
+        assert window.detail("SHA-256") == registry.find_entry(name).sha256
 
     def test_late_facts_of_another_model_are_not_shown(self, window):
         window.dialog.pick_model(NAME)
@@ -211,7 +220,30 @@ class TestList:
         assert [url.toString() for url in opened] == ["https://napari.org"]
 
 
+def test_picker_of_models_to_annotate_with_offers_no_depth_network(qtbot, tmp_path, home):
+    from napari_segnext.models.depth_anything import DepthAnything
+    from napari_segnext.weights import save_weights
+    from napari_segnext.widgets.model_choice import ModelChoice
+    from tests.weights.test_depth_anything import CONFIG
+
+    save_weights(home / "weights" / "my-depth.safetensors", DepthAnything(CONFIG), name="my-depth")
+    assert model_info("my-depth").kind == "depth"
+    choice = ModelChoice("depth-anything-v2-small")
+    qtbot.addWidget(choice)
+    offered = [choice._picker.itemData(row) for row in range(choice._picker.count())]
+    assert offered == [info.name for info in list_models() if info.kind == "interactive"]
+    assert choice.name == "segnext-tiny"
+
+
 class TestDownload:
+    def test_licence_of_a_depth_network_is_shown_first(self, window, server):
+        window.dialog.pick_model("depth-anything-v2-large")
+        window.press(window.dialog._download_button)
+        text = window.question().informativeText()
+        assert "1341 MB" in text and "Licence: CC-BY-NC-4.0." in text
+        window.answer("Cancel")
+        assert server.asked == []
+
     def test_licence_and_size_are_shown_first(self, window, server):
         window.dialog.pick_model(NAME)
         window.press(window.dialog._download_button)

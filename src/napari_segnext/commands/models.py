@@ -15,14 +15,14 @@ models = typer.Typer(
 
 @models.command("list")
 def list_() -> None:
-    """List all models known by name."""
+    """List all models known by name: those that answer prompts (interactive), and depth networks for OIS models."""
     from napari_segnext.weights import list_models
 
     infos = list_models()
     width = max(len(info.name) for info in infos)
     for info in infos:
         size = f"{info.n_bytes / 1e6:.0f} MB" if info.n_bytes else ""
-        typer.echo(f"{info.name:<{width}}  {info.state:<14}  {size:>7}  {info.description}")
+        typer.echo(f"{info.name:<{width}}  {info.kind:<11}  {info.state:<14}  {size:>7}  {info.description}")
 
 
 @models.command()
@@ -37,6 +37,7 @@ def info(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the m
     lines = {
         "name": found.name,
         "description": found.description,
+        "kind": found.kind,
         "state": found.state,
         "file": str(found.path),
         "size": f"{found.n_bytes / 1e6:.1f} MB" if found.n_bytes else "",
@@ -92,17 +93,20 @@ def import_(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Original SegNext checkpoint (.pth), or a weights file of ours.", show_default=False
+            metavar="FILE",
+            help="Original checkpoint (.pth) of SegNext or Depth Anything V2, or a weights file of ours.",
+            show_default=False,
         ),
     ],
     name: Annotated[str | None, typer.Option(help="What to call it; by default the stem of the file.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights of that name.")] = False,
 ) -> None:
     """Import weights from a file, to be found by name from then on."""
-    from napari_segnext.weights import import_model
+    from napari_segnext.weights import import_model, model_info
 
     path = import_model(file, name, overwrite=overwrite)
-    typer.echo(f"wrote {path}; use it with: --model {path.stem}")
+    use = f"use it with: --model {path.stem}" if model_info(path.stem).kind == "interactive" else "OIS models use it"
+    typer.echo(f"wrote {path}; {use}")
 
 
 def _agreed() -> bool:

@@ -39,7 +39,7 @@ class ImageEmbedding:
     ----------
     levels
         Feature maps, finest first, each `(1, C, h, w)`, or `(2, C, h, w)` of a model that sees the mirror image, too.
-        The published SegNext has one level.
+        The published SegNext has one level. Of a model that reads depth the last one is the depth, of one channel.
     image_shape
         (rows, columns) of the image that was encoded.
     """
@@ -103,5 +103,38 @@ class InteractiveModel(Protocol):
         Tensor
             `(B, H, W)` float32 logits at the size of the image, on the model's device; the object is where
             they are above 0.
+        """
+        ...
+
+
+@runtime_checkable
+class DepthAwareModel(InteractiveModel, Protocol):
+    """An `InteractiveModel` whose answers depend on how near things are: OIS."""
+
+    def depth_map(self, embedding: ImageEmbedding) -> Tensor:
+        """The depth of an embedding, `(h, w)` float in [0, 1] over the whole image."""
+        ...
+
+    def with_depth(self, embedding: ImageEmbedding, depth: Tensor) -> ImageEmbedding:
+        """The embedding with another depth.
+
+        Parameters
+        ----------
+        embedding
+            From `encode_image`.
+        depth
+            `(H, W)` float in [0, 1] over the image, at any size.
+        """
+        ...
+
+    def order_map(self, embedding: ImageEmbedding, clicks: Tensor) -> Tensor:
+        """How far from the clicks each place lies in depth, `(h, w)` float in [0, 1].
+
+        Parameters
+        ----------
+        embedding
+            From `encode_image`.
+        clicks
+            `(n, 3)` float32 in pixels of the image: row, column, sign.
         """
         ...

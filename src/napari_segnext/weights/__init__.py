@@ -4,7 +4,9 @@ Importing this loads no torch; loading a model does.
 """
 
 from napari_segnext.weights.delete_model import delete_model
+from napari_segnext.weights.depth_anything import load_depth_model
 from napari_segnext.weights.download import DownloadCancelled, DownloadError, discard_download, download_model
+from napari_segnext.weights.families import ModelKind
 from napari_segnext.weights.folder import prefer_weights_folder, weights_folder
 from napari_segnext.weights.import_model import import_model
 from napari_segnext.weights.load import ModelInfo, find_device, find_weights, list_models, load_model, model_info
@@ -23,6 +25,7 @@ __all__ = [
     "DownloadError",
     "ModelEntry",
     "ModelInfo",
+    "ModelKind",
     "WeightsHeader",
     "delete_model",
     "discard_download",
@@ -31,6 +34,7 @@ __all__ = [
     "find_weights",
     "import_model",
     "list_models",
+    "load_depth_model",
     "load_model",
     "model_info",
     "prefer_weights_folder",

@@ -349,7 +349,7 @@ def _require_file(response: Any) -> None:
     kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     if status in (200, 206) and kind == "text/html":
         raise DownloadError(
-            f"{url} answered with a web page instead of the file; Google Drive does so when too many people fetched it "
+            f"{url} answered with a web page instead of the file; file servers do so when too many people fetched it "
             "lately, or when it was moved. Try again in a day.",
             problem="server",
         )

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_segnext.errors import CheckpointError
 from napari_segnext.models.interface import ModelIdentity
+from napari_segnext.weights.families import family_of
 from napari_segnext.weights.folder import weights_folder
 from napari_segnext.weights.load import ORIGINAL_SUFFIXES, sha256_of
 from napari_segnext.weights.registry import find_entry
@@ -15,7 +17,8 @@ from napari_segnext.weights.safetensors_file import SUFFIX, WeightsHeader, read_
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_segnext.models.config import SegNextConfig
+    from napari_segnext.weights.families import ModelConfig
+    from napari_segnext.weights.registry import ModelEntry
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -26,7 +29,7 @@ def import_model(path: Path | str, name: str | None = None, *, overwrite: bool =
     Parameters
     ----------
     path
-        An original SegNext `.pth`, or one of our `.safetensors`.
+        An original `.pth` of SegNext or Depth Anything V2, or one of our `.safetensors`.
     name
         What `load_model` will call it: letters, digits, `.`, `-`, `_`. By default the stem of the file.
     overwrite
@@ -71,23 +74,62 @@ def read_checkpoint(path: Path, name: str) -> tuple[WeightsHeader, dict[str, Ten
         If the file is broken, hostile, or made for another network.
     """
     from napari_segnext.weights.build import build_model
-    from napari_segnext.weights.original import read_original
 
     suffix = Path(path.name.removesuffix(".part")).suffix.lower()
     if suffix == SUFFIX:
         ours, state = read_weights(path)
         header = WeightsHeader(name, ours.config, ours.licence, ours.card, ours.provenance)
     elif suffix in ORIGINAL_SUFFIXES:
-        checkpoint = read_original(path)
-        state = checkpoint.state
-        header = _original_header(path, name, checkpoint.config, checkpoint.dropped, checkpoint.assumed)
+        header, state = _read_pth(path, name)
     else:
         raise ValueError(
-            f"'{path}' ends in '{path.suffix}'; expected an original SegNext checkpoint (.pth) or a weights file of "
-            f"napari-segnext ({SUFFIX})."
+            f"'{path}' ends in '{path.suffix}'; expected an original checkpoint (.pth) of SegNext or Depth Anything "
+            f"V2, or a weights file of napari-segnext ({SUFFIX})."
         )
+    _check_fits_name(path, header)
     build_model(path, header.config, ModelIdentity(name), state)
     return header, state
+
+
+def _read_pth(path: Path, name: str) -> tuple[WeightsHeader, dict[str, Tensor]]:
+    """Read an original checkpoint of whichever program it is."""
+    from napari_segnext.weights.depth_anything import depth_anything_from, is_depth_anything
+    from napari_segnext.weights.original import segnext_from
+    from napari_segnext.weights.pth_file import read_pth
+
+    content = read_pth(path)
+    if is_depth_anything(content):
+        depth = depth_anything_from(content)
+        entry = depth.published
+        return _original_header(
+            path, name, entry, depth.config, dropped=depth.dropped, sha256=depth.sha256
+        ), depth.state
+    segnext = segnext_from(content)
+    header = _original_header(
+        path,
+        name,
+        find_entry(name),
+        segnext.config,
+        dropped=segnext.dropped,
+        assumed=segnext.assumed,
+        sha256=sha256_of(path),
+    )
+    return header, segnext.state
+
+
+def _check_fits_name(path: Path, header: WeightsHeader) -> None:
+    """Refuse weights under the name of a released model that is of another family or size."""
+    from napari_segnext.weights.depth_anything import PUBLISHED
+
+    entry = find_entry(header.name)
+    if entry is None:
+        return
+    if header.family.name != entry.architecture or header.config != PUBLISHED.get(header.name, header.config):
+        raise CheckpointError(
+            path,
+            f"it holds a {header.family.title} model ({header.config}); expected '{entry.name}' ({entry.description})",
+            "Choose another name (--name).",
+        )
 
 
 def _target(name: str) -> Path:
@@ -103,13 +145,22 @@ def _target(name: str) -> Path:
 
 
 def _original_header(
-    path: Path, name: str, config: SegNextConfig, dropped: tuple[str, ...], assumed: tuple[str, ...]
+    path: Path,
+    name: str,
+    entry: ModelEntry | None,
+    config: ModelConfig,
+    *,
+    dropped: tuple[str, ...],
+    assumed: tuple[str, ...] = (),
+    sha256: str,
 ) -> WeightsHeader:
-    entry = find_entry(name)
+    """Header of weights that come from an original file, which is the entry's if there is one."""
     provenance: dict[str, Any] = {
-        "description": entry.description if entry else "imported from an original SegNext checkpoint",
+        "description": entry.description
+        if entry
+        else f"imported from an original {family_of(config).title} checkpoint",
         "source_file": path.name.removesuffix(".part"),
-        "source_sha256": sha256_of(path),
+        "source_sha256": sha256,
         "dropped": list(dropped),
         "assumed": list(assumed),
     }

@@ -1,24 +1,23 @@
 """Checkpoints of the original SegNext program (.pth) → our config and our parameter names.
 
-Nothing in such a file is run: torch reads it as tensors and plain values only. What can be seen from the shapes of
-the tensors is read from them; the configuration in the file must agree, and adds what shapes do not show (heads,
-windows, disk radius, normalisation).
+What can be seen from the shapes of the tensors is read from them; the configuration in the file must agree, and adds
+what shapes do not show (heads, windows, disk radius, normalisation).
 """
 
 from __future__ import annotations
 
 import logging
-import pickle
 import re
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_segnext.errors import CheckpointError
 from napari_segnext.weights.original_config import config_from_original
+from napari_segnext.weights.pth_file import ADVICE, PthContent, check_tensors, read_pth
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from napari_segnext.models.config import SegNextConfig
@@ -36,11 +35,6 @@ PREFIXES = {
 
 DROPPED = ("backbone.fc_norm.weight", "backbone.fc_norm.bias")
 """In the files, but never applied by the original."""
-
-_MAX_PICKLE_BYTES = 16_000_000
-
-_ADVICE = "Give an original SegNext checkpoint (.pth) or a weights file of napari-segnext (.safetensors)."
-_AGAIN = "It may be damaged or cut short: download it again."
 
 _OTHERS = (
     (r"patch_embed_coords\.", "SimpleClick"),
@@ -85,115 +79,26 @@ def read_original(path: Path | str) -> OriginalCheckpoint:
     CheckpointError
         If it is broken, hostile, or made for another network.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no weights file '{path}'. Check the path.")
-    _check_archive(path)
-    state, settings = _state_and_settings(path, _read(path))
+    return segnext_from(read_pth(path))
+
+
+def segnext_from(content: PthContent) -> OriginalCheckpoint:
+    """Our config and parameters of what an original checkpoint holds.
+
+    Raises
+    ------
+    CheckpointError
+        If it was made for another network.
+    """
+    path, state = content.path, content.state
     _check_is_segnext(path, state)
-    _check_tensors(path, state)
-    config, assumed = config_from_original(path, {name: tuple(t.shape) for name, t in state.items()}, settings)
+    check_tensors(content)
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    config, assumed = config_from_original(path, shapes, content.settings)
     if assumed:
         logger.warning("'%s' does not state %s; the released settings are taken", path, ", ".join(assumed))
     ours, dropped = _renamed(path, state)
     return OriginalCheckpoint(config, ours, dropped, assumed)
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse what torch.save does not write, before torch opens it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise CheckpointError(
-            path, f"it is not a whole zip archive as torch.save writes it ({error})", f"{_AGAIN} {_ADVICE}"
-        ) from error
-    if not any(entry.filename.endswith("data.pkl") for entry in entries):
-        raise CheckpointError(path, "it is a zip archive without data.pkl; expected one from torch.save", _ADVICE)
-    packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
-    claimed = sum(entry.file_size for entry in entries)
-    if packed or claimed > path.stat().st_size:
-        raise CheckpointError(
-            path,
-            f"its {len(entries)} entries unpack to {claimed} bytes from {path.stat().st_size}; "
-            "expected the uncompressed entries of torch.save",
-            _ADVICE,
-        )
-    if any(entry.filename.endswith(".pkl") and entry.file_size > _MAX_PICKLE_BYTES for entry in entries):
-        raise CheckpointError(path, "its list of tensors is larger than 16 MB; expected some thousand names", _ADVICE)
-
-
-def _read(path: Path) -> Any:
-    import torch
-
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            path,
-            "it holds more than tensors and plain values, or its list of tensors is broken; "
-            f"nothing in it was run ({_reason(error)})",
-            f"Do not trust it. {_ADVICE}",
-        ) from error
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-        AssertionError,
-        MemoryError,
-        ImportError,
-    ) as error:
-        raise CheckpointError(path, f"torch cannot read it ({_reason(error)})", f"{_AGAIN} {_ADVICE}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """The part of torch's message that tells what was found, in one line."""
-    text = str(error)
-    found = re.search(r"Unsupported \w+: .*?(?= was not |$)|Trying to .*?(?= whose |\. |$)", text, re.MULTILINE)
-    line = found.group(0) if found else (text.strip().splitlines() or [type(error).__name__])[0]
-    return line[:160].rstrip(" .")
-
-
-def _state_and_settings(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Parameters under their original names, and `config.params` as plain values (empty if there are none)."""
-    import torch
-
-    if isinstance(content, list) and content:
-        if len(content) > 1:
-            logger.warning("'%s' holds %d checkpoints; the first is taken", path, len(content))
-        content = content[0]
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            path, f"it holds a {type(content).__name__}; expected a dict with 'state_dict' and 'config'", _ADVICE
-        )
-    state = content.get("state_dict", content)
-    if not isinstance(state, dict) or not state:
-        raise CheckpointError(path, "its 'state_dict' is not a dict of tensors", _ADVICE)
-    strays = [name for name, value in state.items() if not (isinstance(name, str) and isinstance(value, torch.Tensor))]
-    if strays:
-        raise CheckpointError(
-            path, f"its entry {str(strays[0])[:80]!r} is not a tensor; expected 'state_dict' and 'config'", _ADVICE
-        )
-    if all(name.startswith("module.") for name in state):
-        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-    return dict(state), _settings(content.get("config") if "state_dict" in content else None)
-
-
-def _settings(config: Any) -> dict[str, Any]:
-    """`{"params": {name: {"value": …}}}` → `{name: value}`."""
-    params = config.get("params", config) if isinstance(config, dict) else {}
-    if not isinstance(params, dict):
-        return {}
-    return {
-        name: entry["value"] if isinstance(entry, dict) and "value" in entry else entry
-        for name, entry in params.items()
-        if isinstance(name, str)
-    }
 
 
 def _check_is_segnext(path: Path, state: dict[str, Tensor]) -> None:
@@ -205,36 +110,14 @@ def _check_is_segnext(path: Path, state: dict[str, Tensor]) -> None:
             raise CheckpointError(
                 path,
                 f"it holds the parameters of {program} (such as '{next(iter(state))}'); expected SegNext's",
-                _ADVICE,
+                ADVICE,
             )
     missing = next(sign for sign in signs if sign not in state)
     raise CheckpointError(
         path,
         f"it has no '{missing}' among its {len(state)} parameters (such as '{next(iter(state))}'); expected SegNext's",
-        _ADVICE,
+        ADVICE,
     )
-
-
-def _check_tensors(path: Path, state: dict[str, Tensor]) -> None:
-    """Refuse tensors that claim more than the file holds, or hold no numbers, before anything is copied."""
-    import torch
-
-    claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
-    if claimed > path.stat().st_size:
-        raise CheckpointError(
-            path,
-            f"its tensors claim {claimed} bytes, but the file has {path.stat().st_size}; expected less than the file",
-            f"Do not trust it. {_ADVICE}",
-        )
-    for name, tensor in state.items():
-        if not (tensor.is_floating_point() and tensor.layout is torch.strided):
-            raise CheckpointError(
-                path, f"parameter '{name}' is {tensor.dtype}, {tensor.layout}; expected floats", _ADVICE
-            )
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(
-                path, f"parameter '{name}' holds values that are not finite; expected numbers", "Take another file."
-            )
 
 
 def _renamed(path: Path, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -246,7 +129,7 @@ def _renamed(path: Path, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], t
         if name in DROPPED:
             dropped.append(name)
         elif prefix is None:
-            raise CheckpointError(path, f"it has an unknown parameter '{name}'; expected SegNext's", _ADVICE)
+            raise CheckpointError(path, f"it has an unknown parameter '{name}'; expected SegNext's", ADVICE)
         else:
             ours[PREFIXES[prefix] + name.removeprefix(prefix)] = tensor.float().contiguous()
     # slot 0 belongs to a class token that the original does not have

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_segnext.weights.families import FAMILIES, ModelKind
 from napari_segnext.weights.folder import weights_folder
 from napari_segnext.weights.safetensors_file import SUFFIX
 
@@ -15,6 +16,10 @@ DEFAULT_MODEL = "segnext-tiny"
 _PAPER = (
     "Liu, Q., Cho, J., Bansal, M., Niethammer, M.: Rethinking Interactive Image Segmentation with Low Latency, "
     "High Quality, and Diverse Prompts. CVPR 2024. arXiv:2404.00741"
+)
+_DEPTH_PAPER = (
+    "Yang, L., Kang, B., Huang, Z., Zhao, Z., Xu, X., Feng, J., Zhao, H.: Depth Anything V2. NeurIPS 2024. "
+    "arXiv:2406.09414"
 )
 _ORIGINAL_LICENCE = (
     "MIT (the authors' repository); but the encoder started from MAE weights that are CC BY-NC 4.0, "
@@ -37,11 +42,13 @@ class ModelEntry:
     citation
         What to cite.
     architecture
-        Which network it is.
+        Which family of networks it belongs to.
     file_name
         Name of the file that is downloaded; empty for a bundled model.
     drive_id
-        Its identifier on Google Drive; empty for a bundled model.
+        Its identifier on Google Drive; empty if it lies elsewhere.
+    hub_repository
+        Owner and name of its repository on Hugging Face; empty if it lies elsewhere.
     n_bytes
         About how large it is.
     sha256
@@ -55,25 +62,35 @@ class ModelEntry:
     architecture: str = "segnext"
     file_name: str = ""
     drive_id: str = ""
+    hub_repository: str = ""
     n_bytes: int = 0
     sha256: str | None = None
 
     @property
+    def kind(self) -> ModelKind:
+        """What it is for."""
+        return FAMILIES[self.architecture].kind
+
+    @property
     def is_bundled(self) -> bool:
         """Whether it comes with the package."""
-        return not self.drive_id
+        return not (self.drive_id or self.hub_repository)
 
     @property
     def url(self) -> str:
         """Where a program gets it; empty for a bundled model."""
-        if self.is_bundled:
-            return ""
-        return f"https://drive.usercontent.google.com/download?id={self.drive_id}&export=download&confirm=t"
+        if self.hub_repository:
+            return f"https://huggingface.co/{self.hub_repository}/resolve/main/{self.file_name}"
+        if self.drive_id:
+            return f"https://drive.usercontent.google.com/download?id={self.drive_id}&export=download&confirm=t"
+        return ""
 
     @property
     def page(self) -> str:
         """Where a person gets it, in a browser; empty for a bundled model."""
-        return "" if self.is_bundled else f"https://drive.google.com/uc?id={self.drive_id}"
+        if self.hub_repository:
+            return f"https://huggingface.co/{self.hub_repository}/blob/main/{self.file_name}"
+        return f"https://drive.google.com/uc?id={self.drive_id}" if self.drive_id else ""
 
     @property
     def path(self) -> Path:
@@ -110,6 +127,39 @@ ENTRIES: tuple[ModelEntry, ...] = (
         file_name="vitb_sa2_cocolvis_hq44k_epoch_0.pth",
         drive_id="1qkXIvxnlY3Z4xLYGWJcoAHBUNyDmvwPS",
         n_bytes=455_200_000,
+    ),
+    ModelEntry(
+        name="depth-anything-v2-small",
+        description="Depth Anything V2, ViT-S: relative depth of photos, for OIS models; the fastest one",
+        licence="Apache-2.0",
+        citation=_DEPTH_PAPER,
+        architecture="depth-anything-v2",
+        file_name="depth_anything_v2_vits.pth",
+        hub_repository="depth-anything/Depth-Anything-V2-Small",
+        n_bytes=99_218_434,
+        sha256="715fade13be8f229f8a70cc02066f656f2423a59effd0579197bbf57860e1378",
+    ),
+    ModelEntry(
+        name="depth-anything-v2-base",
+        description="Depth Anything V2, ViT-B: relative depth of photos, for OIS models; the paper's one",
+        licence="CC-BY-NC-4.0",
+        citation=_DEPTH_PAPER,
+        architecture="depth-anything-v2",
+        file_name="depth_anything_v2_vitb.pth",
+        hub_repository="depth-anything/Depth-Anything-V2-Base",
+        n_bytes=389_961_218,
+        sha256="0d2b7002e62d39d655571c371333340bd88f67ab95050c03591555aa05645328",
+    ),
+    ModelEntry(
+        name="depth-anything-v2-large",
+        description="Depth Anything V2, ViT-L: relative depth of photos, for OIS models; the most accurate one",
+        licence="CC-BY-NC-4.0",
+        citation=_DEPTH_PAPER,
+        architecture="depth-anything-v2",
+        file_name="depth_anything_v2_vitl.pth",
+        hub_repository="depth-anything/Depth-Anything-V2-Large",
+        n_bytes=1_341_395_338,
+        sha256="a7ea19fa0ed99244e67b624c72b8580b7e9553043245905be58796a608eb9345",
     ),
 )
 

@@ -12,18 +12,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_segnext._whole_file import whole_file
 from napari_segnext.errors import CheckpointError, ConfigError
-from napari_segnext.models.config import SegNextConfig
+from napari_segnext.weights.families import FAMILIES, Family, ModelConfig, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Protocol
 
     from torch import Tensor
 
-    from napari_segnext.models.segnext import SegNext
+    class Network(Protocol):
+        """A network of one of our families."""
+
+        config: Any
+
+        def state_dict(self) -> dict[str, Tensor]:
+            """Parameters and buffers by name."""
+            ...
+
 
 FORMAT = "napari-segnext/weights"
 VERSION = 1
-ARCHITECTURE = "segnext"
 SUFFIX = ".safetensors"
 
 
@@ -46,10 +54,15 @@ class WeightsHeader:
     """
 
     name: str
-    config: SegNextConfig
+    config: ModelConfig
     licence: str = ""
     card: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def family(self) -> Family:
+        """Which kind of network it is; files call it the architecture."""
+        return family_of(self.config)
 
 
 def write_weights(
@@ -92,7 +105,7 @@ def write_weights(
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
-        "architecture": ARCHITECTURE,
+        "architecture": header.family.name,
         "name": header.name,
         "licence": header.licence,
         "card": header.card,
@@ -107,7 +120,7 @@ def write_weights(
 
 def save_weights(
     path: Path | str,
-    model: SegNext,
+    model: Network,
     *,
     name: str,
     licence: str = "",
@@ -180,25 +193,16 @@ def read_weights_header(path: Path | str) -> WeightsHeader:
     return header
 
 
-def check_plausible(path: Path | str, config: SegNextConfig, n_tensors: int) -> None:
+def check_plausible(path: Path | str, config: ModelConfig, n_tensors: int) -> None:
     """Refuse a config that claims more than its file can hold, before anything is built from it.
 
     Raises
     ------
     CheckpointError
-        If a count is not positive, or there are fewer tensors than blocks, or the input is absurdly large.
+        If a count is not positive, or there are fewer tensors than blocks, or a size is absurdly large.
     """
-    encoder = config.encoder
-    blocks = [encoder.depth, config.fusion.depth, *getattr(encoder, "blocks_per_stage", ())]
     try:
-        is_plausible = (
-            all(0 <= n_blocks <= n_tensors for n_blocks in blocks)
-            and len(config.input_shape) == 2
-            and all(16 <= side <= 8192 for side in config.input_shape)
-            and 1 <= encoder.n_heads <= encoder.width <= 65_536
-            and encoder.width % encoder.n_heads == 0
-            and 0 < encoder.mlp_ratio <= 64
-        )
+        is_plausible = family_of(config).is_plausible(config, n_tensors)
     except TypeError:
         is_plausible = False
     if not is_plausible:
@@ -223,19 +227,21 @@ def _check_kind(path: Path | str, metadata: Mapping[str, str]) -> None:
             f"it has format version {version!r}; this napari-segnext reads versions up to {VERSION}",
             "Update with: pip install --upgrade napari-segnext",
         )
-    if metadata.get("architecture") != ARCHITECTURE:
+    if metadata.get("architecture") not in FAMILIES:
         raise CheckpointError(
             path,
-            f"it is for the architecture {metadata.get('architecture')!r}; expected {ARCHITECTURE!r}",
-            "Give the weights of a SegNext model, or update napari-segnext.",
+            f"it is for the architecture {metadata.get('architecture')!r}; expected one of "
+            f"{', '.join(repr(name) for name in FAMILIES)}",
+            f"Give the weights of one of {', '.join(f.title for f in FAMILIES.values())}, or update napari-segnext.",
         )
 
 
 def _header_from(path: Path | str, metadata: Mapping[str, str]) -> WeightsHeader:
     try:
+        config_class = FAMILIES[metadata["architecture"]].config_class
         return WeightsHeader(
             name=metadata["name"],
-            config=SegNextConfig.from_dict(json.loads(metadata["config"])),
+            config=config_class.from_dict(json.loads(metadata["config"])),
             licence=metadata.get("licence", ""),
             card=metadata.get("card", ""),
             provenance=dict(json.loads(metadata.get("provenance", "{}"))),

@@ -94,7 +94,7 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         """Whether the model that is picked can be loaded without a download."""
         from napari_segnext.weights import list_models
 
-        known = {info.name: info.is_ready for info in list_models()}
+        known = {info.name: info.is_ready for info in list_models("interactive")}
         return known.get(self.name, Path(self.name).is_file())
 
     @property
@@ -118,7 +118,7 @@ class ModelChoice(QWidget):  # type: ignore[misc]
         from napari_segnext.weights import DEFAULT_MODEL, list_models
 
         self._picker.clear()
-        for row, info in enumerate(list_models()):
+        for row, info in enumerate(list_models("interactive")):
             self._picker.addItem(info.name if info.is_ready else f"{info.name} (not downloaded)", info.name)
             about = f"{info.description}. Licence: {info.licence or 'unknown'}."
             self._picker.setItemData(row, about, Qt.ItemDataRole.ToolTipRole)

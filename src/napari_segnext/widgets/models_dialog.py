@@ -53,7 +53,7 @@ from napari_segnext.weights import (
 from napari_segnext.weights.load import sha256_of
 from napari_segnext.weights.registry import ENTRIES, find_entry
 from napari_segnext.widgets.messages import words_for
-from napari_segnext.widgets.models_words import size_of, state_of, words_for_download, words_for_import
+from napari_segnext.widgets.models_words import kind_of, size_of, state_of, words_for_download, words_for_import
 from napari_segnext.widgets.worker import QtExecutor
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ if TYPE_CHECKING:
 
     from napari_segnext.annotator import Executor
 
-COLUMNS = ("Name", "State", "Size", "Licence", "Description")
-DETAILS = ("Name", "Description", "Licence", "Citation", "Source", "File", "SHA-256")
+COLUMNS = ("Name", "State", "Size", "Licence", "Kind", "Description")
+DETAILS = ("Name", "Kind", "Description", "Licence", "Citation", "Source", "File", "SHA-256")
 
-_MODEL_FILES = "SegNext weights (*.safetensors *.pth *.pt)"
+_MODEL_FILES = "Weights (*.safetensors *.pth *.pt)"
 _BAR_STEPS = 1000
 _TICK_MS = 100
 _LINK_COLOUR = "#2f7de1"
@@ -242,7 +242,7 @@ class ModelsDialog(QDialog):  # type: ignore[misc]
         question.open()
 
     def import_file(self, path: Path | str, name: str, *, overwrite: bool = False) -> None:
-        """Import weights from a file: ours, or an original SegNext checkpoint."""
+        """Import weights from a file: ours, or an original checkpoint of SegNext or Depth Anything V2."""
         if self.is_busy:
             return
         path = Path(path)
@@ -391,7 +391,7 @@ class ModelsDialog(QDialog):  # type: ignore[misc]
         self._tree.setUniformRowHeights(True)
         self._tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self._tree.header().setStretchLastSection(True)
-        for column, width in enumerate((180, 110, 70, 150)):
+        for column, width in enumerate((180, 110, 70, 150, 80)):
             self._tree.header().setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
             self._tree.setColumnWidth(column, width)
         self._tree.setMinimumHeight(120)
@@ -443,7 +443,9 @@ class ModelsDialog(QDialog):  # type: ignore[misc]
             "Download…", "Get the model that is picked; its licence is shown first.", self.ask_download
         )
         self._import_button = _button(
-            "Import…", "Take a weights file: .safetensors of this plugin, or an original SegNext .pth.", self.ask_import
+            "Import…",
+            "Take a weights file: .safetensors of this plugin, or an original .pth of SegNext or Depth Anything V2.",
+            self.ask_import,
         )
         self._delete_button = _button(
             "Delete…", "Delete the downloaded or imported model that is picked.", self.ask_delete
@@ -491,6 +493,7 @@ class ModelsDialog(QDialog):  # type: ignore[misc]
         entry = find_entry(info.name)
         texts = {
             "Name": f"{info.name} ({state_of(info)})",
+            "Kind": kind_of(info),
             "Description": info.description,
             "Licence": info.licence or "unknown",
             "Citation": info.citation,
@@ -564,7 +567,7 @@ def _facts_of(info: ModelInfo) -> _FileFacts:
 
 
 def _item(info: ModelInfo) -> QTreeWidgetItem:
-    texts = (info.name, state_of(info), size_of(info.n_bytes), info.licence or "unknown", info.description)
+    texts = (info.name, state_of(info), size_of(info.n_bytes), info.licence or "unknown", info.kind, info.description)
     item = QTreeWidgetItem(list(texts))
     for column, text in enumerate(texts):
         item.setToolTip(column, text)

@@ -13,6 +13,10 @@ from napari_segnext.widgets.messages import words_for
 if TYPE_CHECKING:
     from napari_segnext.weights import ModelInfo
 
+_KINDS = {
+    "interactive": "interactive: answers prompts",
+    "depth": "depth: no model to annotate with; OIS models read the depth that it estimates",
+}
 _FULL_DISK = "There is not enough room for it in {folder}. Make room, or choose another weights folder in Preferences."
 
 
@@ -21,6 +25,11 @@ def state_of(info: ModelInfo) -> str:
     if info.state != "installed":
         return info.state
     return "imported" if find_entry(info.name) is None else "downloaded"
+
+
+def kind_of(info: ModelInfo) -> str:
+    """What a model is for."""
+    return _KINDS[info.kind]
 
 
 def size_of(n_bytes: int) -> str:
