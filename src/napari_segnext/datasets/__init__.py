@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from napari_segnext.datasets.brats_nifti import list_brats_nifti
 from napari_segnext.datasets.davis import list_davis
 from napari_segnext.datasets.folder import list_folder
 from napari_segnext.datasets.hqseg44k import list_hqseg44k
+from napari_segnext.datasets.layered.held_out import MAX_PER_SCENE, MIN_HELD_OUT_PX, list_held_out
 from napari_segnext.datasets.pack import list_pack
 from napari_segnext.datasets.samples import Dataset, ImageSample, LoadedImage, ObjectFilter, ObjectSample
 from napari_segnext.datasets.sstem import list_sstem
@@ -34,14 +36,17 @@ DATASETS: dict[str, Callable[[Path], list[ImageSample]]] = {
 }
 """Name of a layout → function that lists its images."""
 
+DRAWN = ("layered",)
+"""Data sets that are drawn here and have no root."""
+
 _PLANNED = ("coco_lvis",)
 
-__all__ = ["DATASETS", "Dataset", "ImageSample", "LoadedImage", "ObjectFilter", "ObjectSample", "open_dataset"]
+__all__ = ["DATASETS", "DRAWN", "Dataset", "ImageSample", "LoadedImage", "ObjectFilter", "ObjectSample", "open_dataset"]
 
 
 def open_dataset(
     name: str,
-    root: Path | str,
+    root: Path | str | None = None,
     *,
     min_object_px: int = 1,
     limit: int | None = None,
@@ -55,15 +60,15 @@ def open_dataset(
     Parameters
     ----------
     name
-        Layout, one of `DATASETS`.
+        Layout, one of `DATASETS`, or ``"layered"``: scenes with known depth, drawn here, a group for each family.
     root
-        Folder of the dataset.
+        Folder of the dataset; None for one that is drawn.
     min_object_px
-        Objects with fewer pixels are left out.
+        Objects with fewer pixels are left out; of layered scenes, those with fewer than 100 in any case.
     limit
         Greatest number of images, spread over the groups; None takes all.
     max_objects_per_image
-        Of larger numbers of objects on an image so many are drawn; None takes all.
+        Of larger numbers of objects on an image so many are drawn; None takes all, of layered scenes 3.
     max_objects
         Greatest number of objects in all, drawn from all images; None takes all. Reads all label files.
     max_objects_per_group
@@ -79,21 +84,15 @@ def open_dataset(
     Raises
     ------
     ValueError
-        If the name is unknown, a number is below 1, or a table is broken.
+        If the name is unknown, a number is below 1, a table is broken, or a root is missing or needless.
     FileNotFoundError
         If the root, or a file that its layout promises, is missing.
     """
-    list_images = _layout(name)
+    _require_known(name)
     _require_positive("limit", limit)
     _require_positive("max_objects", max_objects)
     _require_positive("max_objects_per_group", max_objects_per_group)
-    object_filter = ObjectFilter(min_object_px, max_objects_per_image, seed)
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder '{root}'; expected the root of a '{name}' dataset. Check the path."
-        )
-    images = [image.filtering(object_filter) for image in list_images(root)]
+    images = _list_images(name, root, ObjectFilter(min_object_px, max_objects_per_image, seed))
     if limit is not None:
         images = spread_over_groups(images, limit, seed=seed)
     if max_objects_per_group is not None:
@@ -103,10 +102,32 @@ def open_dataset(
     return Dataset(name, tuple(images))
 
 
-def _layout(name: str) -> Callable[[Path], list[ImageSample]]:
-    if name in DATASETS:
-        return DATASETS[name]
-    known = ", ".join(DATASETS)
+def _list_images(name: str, root: Path | str | None, object_filter: ObjectFilter) -> list[ImageSample]:
+    if name in DRAWN:
+        if root is not None:
+            raise ValueError(
+                f"the root of '{name}' is '{root}'; expected none, for its images are drawn. Leave it out."
+            )
+        drawn_filter = replace(
+            object_filter,
+            min_object_px=max(object_filter.min_object_px, MIN_HELD_OUT_PX),
+            max_per_image=object_filter.max_per_image or MAX_PER_SCENE,
+        )
+        return [image.filtering(drawn_filter) for image in list_held_out()]
+    if root is None:
+        raise ValueError(f"dataset '{name}' has no root; expected the folder that it lies in. Name it.")
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder '{folder}'; expected the root of a '{name}' dataset. Check the path."
+        )
+    return [image.filtering(object_filter) for image in DATASETS[name](folder)]
+
+
+def _require_known(name: str) -> None:
+    if name in DATASETS or name in DRAWN:
+        return
+    known = ", ".join((*DATASETS, *DRAWN))
     if name in _PLANNED:
         raise ValueError(
             f"dataset '{name}' is not supported yet; expected one of {known}. "

@@ -75,7 +75,7 @@ def read_label_file(path: Path) -> NDArray[np.int64]:
     """
     array = read_image(path, keeps_palette_indices=True)
     if array.ndim == 3 and array.shape[-1] in (1, 2, 3, 4):
-        array = _single_channel(array, path)
+        array = _single_channel(array, path, "labels")
     if array.ndim != 2:
         raise ValueError(f"'{path}' holds an array of shape {array.shape}; expected labels of shape (H, W).")
     if path.suffix.lower() in _LOSSY_SUFFIXES:
@@ -118,6 +118,39 @@ def read_first_channel(path: Path) -> NDArray[Any]:
     return array[..., 0] if array.ndim == 3 else array
 
 
+def read_depth_file(path: Path) -> NDArray[np.float32]:
+    """Read inverse depth, such as a disparity or height map: larger is nearer.
+
+    Parameters
+    ----------
+    path
+        TIFF of floats or whole numbers, or PNG of 8 or 16 bits.
+
+    Returns
+    -------
+    ndarray
+        `(H, W)` float32, values as in the file; NaN and infinity (floats only) are NaN: unknown.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read, or holds no single image of numbers.
+    """
+    array = read_image(path)
+    if array.ndim == 3 and array.shape[-1] in (1, 2, 3, 4):
+        array = _single_channel(array, path, "depth")
+    if array.ndim != 2 or array.dtype.kind not in "buif":
+        raise ValueError(
+            f"'{path}' holds an array of shape {array.shape} and dtype {array.dtype}; expected numbers of shape (H, W)."
+            " Save one number per pixel, larger where it is nearer."
+        )
+    depth = array.astype(np.float32)
+    depth[~np.isfinite(depth)] = np.nan
+    return depth
+
+
 def image_files(folder: Path) -> list[Path]:
     """Image files right in a folder, hidden ones left out, sorted by name.
 
@@ -139,7 +172,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def matched_by_stem(
-    images: Iterable[Path], labels: Iterable[Path], *, up_to_first_dot: bool = False
+    images: Iterable[Path], labels: Iterable[Path], *, up_to_first_dot: bool = False, kind: str = "label"
 ) -> list[tuple[str, Path, Path]]:
     """Pair images and labels whose file names are equal up to the suffix.
 
@@ -149,6 +182,8 @@ def matched_by_stem(
         Files; labels without an image are passed over.
     up_to_first_dot
         Compare names up to their first dot instead of their last.
+    kind
+        What the labels are, if not labels; for the message.
 
     Returns
     -------
@@ -167,8 +202,8 @@ def matched_by_stem(
     missing = [path for stem, path in pairs if stem not in by_stem]
     if missing:
         raise FileNotFoundError(
-            f"{len(missing)} of {len(pairs)} images have no label of the same name, '{missing[0]}' first. "
-            "Add the labels, or move these images away."
+            f"{len(missing)} of {len(pairs)} images have no {kind} of the same name, '{missing[0]}' first. "
+            f"Add each {kind}, or move these images away."
         )
     return [(stem, path, by_stem[stem]) for stem, path in pairs]
 
@@ -183,12 +218,12 @@ def _by_stem(paths: Iterable[Path], up_to_first_dot: bool) -> dict[str, Path]:
     return by_stem
 
 
-def _single_channel(array: NDArray[Any], path: Path) -> NDArray[Any]:
-    """The one channel of a label image that was saved with several equal ones, its alpha left out."""
+def _single_channel(array: NDArray[Any], path: Path, kind: str) -> NDArray[Any]:
+    """The one channel of labels or depth that was saved with several equal ones, its alpha left out."""
     colours = array[..., :1] if array.shape[-1] == 2 else array[..., :3]
     if (colours != colours[..., :1]).any():
         raise ValueError(
-            f"'{path}' is a colour image; expected labels of shape (H, W), one whole number per pixel. "
-            "Save label numbers instead of colours."
+            f"'{path}' is a colour image; expected {kind} of shape (H, W), one number per pixel. "
+            "Save numbers instead of colours."
         )
     return colours[..., 0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from napari_segnext.datasets.files import read_image_file, read_label_file
+from napari_segnext.datasets.files import read_depth_file, read_image_file, read_label_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     PixelReader: TypeAlias = Callable[[Path], Image]
     """File → `(H, W)` or `(H, W, 3)` array."""
+
+    DepthReader: TypeAlias = Callable[[Path], NDArray[np.float32]]
+    """File → `(H, W)` float32 inverse depth, larger is nearer; NaN where it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,10 @@ class ImageSample:
         Which of the objects count.
     read_pixels
         Makes the image of the image file; belongs to the layout, too.
+    depth_path
+        File with the depth of every pixel, or None.
+    read_depth
+        Makes the depth of that file.
     """
 
     id: str
@@ -91,6 +98,8 @@ class ImageSample:
     read_label: LabelReader = field(default=read_label_file, repr=False)
     object_filter: ObjectFilter = ObjectFilter()
     read_pixels: PixelReader = field(default=read_image_file, repr=False)
+    depth_path: Path | None = None
+    read_depth: DepthReader = field(default=read_depth_file, repr=False)
 
     def read_image(self) -> Image:
         """`(H, W)` or `(H, W, 3)` array, as in the file.
@@ -121,26 +130,33 @@ class ImageSample:
         return self._objects(self.read_labels())
 
     def read(self) -> LoadedImage:
-        """Image, labels and objects.
+        """Image, labels, objects and, if there is one, depth.
 
         Raises
         ------
         FileNotFoundError
             If a file is missing.
         ValueError
-            If a file cannot be read, or image and labels differ in size.
+            If a file cannot be read, or image, labels and depth differ in size.
         """
         image, labels = self.read_image(), self.read_labels()
-        if image.shape[:2] != labels.shape:
-            raise ValueError(
-                f"'{self.image_path}' has {image.shape[0]} × {image.shape[1]} pixels and '{self.label_path}' "
-                f"{labels.shape[0]} × {labels.shape[1]}; expected equal sizes. Check that the files belong together."
-            )
-        return LoadedImage(image, labels, self._objects(labels))
+        self._check_size(image.shape, self.label_path, labels.shape)
+        depth = None
+        if self.depth_path is not None:
+            depth = self.read_depth(self.depth_path)
+            self._check_size(image.shape, self.depth_path, depth.shape)
+        return LoadedImage(image, labels, self._objects(labels), depth)
 
     def filtering(self, object_filter: ObjectFilter) -> ImageSample:
         """The same image with another choice of objects."""
         return replace(self, object_filter=object_filter)
+
+    def _check_size(self, image_shape: tuple[int, ...], path: Path, shape: tuple[int, ...]) -> None:
+        if image_shape[:2] != shape:
+            raise ValueError(
+                f"'{self.image_path}' has {image_shape[0]} × {image_shape[1]} pixels and '{path}' "
+                f"{shape[0]} × {shape[1]}; expected equal sizes. Check that the files belong together."
+            )
 
     def _objects(self, labels: NDArray[np.int64]) -> tuple[ObjectSample, ...]:
         chosen = self.object_filter.chosen_labels(labels, self.id)
@@ -189,11 +205,15 @@ class LoadedImage:
         `(H, W)` int64: 0 background, 1 and up one object each, below 0 ignored.
     objects
         Those that count, by ascending label; may be empty.
+    depth
+        `(H, W)` float32 inverse depth, larger is nearer, in any unit and from any zero; NaN where it is unknown.
+        None if the data set has none.
     """
 
     image: Image
     labels: NDArray[np.int64]
     objects: tuple[ObjectSample, ...]
+    depth: NDArray[np.float32] | None = None
 
     def truth_of(self, item: ObjectSample) -> NDArray[np.int8]:
         """`(H, W)` int8 of one of the objects: 1 object, 0 background and other objects, -1 ignored."""

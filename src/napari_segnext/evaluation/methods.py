@@ -10,6 +10,9 @@ from napari_segnext.session import EmbeddingCache, Session
 from napari_segnext.session.session import prefers_zoom
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_segnext._types import Image, Mask, Shape2D
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Prompt
@@ -78,26 +81,34 @@ class SessionMethod:
         the whole image, as the original's evaluation does; None as the session chooses for this model.
     threshold
         Probability above which a pixel belongs to the mask.
+    takes_true_depth
+        Whether images whose depth is known are opened with it; only for models that read depth.
     """
 
     def __init__(
-        self, model: InteractiveModel, *, zoom: bool | None = None, threshold: float = ORIGINAL_THRESHOLD
+        self,
+        model: InteractiveModel,
+        *,
+        zoom: bool | None = None,
+        threshold: float = ORIGINAL_THRESHOLD,
+        takes_true_depth: bool = False,
     ) -> None:
         if not 0 < threshold < 1:
             raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
         self.model = model
         self.zoom = prefers_zoom(model) if zoom is None else zoom
         self.threshold = threshold
+        self.takes_true_depth = takes_true_depth
 
     @property
     def name(self) -> str:
         """The model's."""
         return self.model.identity.name
 
-    def open_image(self, image: Image) -> Session:
-        """A session with the whole image encoded anew; returns when the device is done."""
+    def open_image(self, image: Image, depth: NDArray[np.float32] | None = None) -> Session:
+        """A session with the whole image encoded anew, maybe with a depth; returns when the device is done."""
         cache = EmbeddingCache(max_entries=_MAX_EMBEDDINGS)
-        session = Session(self.model, image, threshold=self.threshold, zoom=self.zoom, cache=cache)
+        session = Session(self.model, image, threshold=self.threshold, zoom=self.zoom, cache=cache, depth=depth)
         if self.model.device.type == "cuda":
             torch.cuda.synchronize(self.model.device)
         return session

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_segnext._types import Image, Mask
+    from napari_segnext._types import Mask
     from napari_segnext.datasets import ImageSample
+    from napari_segnext.datasets.samples import LoadedImage
     from napari_segnext.models.interface import InteractiveModel
 
     SimulatedUser: TypeAlias = Callable[[NDArray[np.int8], Mask, Prompts], Prompt]
@@ -242,7 +243,7 @@ def evaluate(
         loaded = sample.read()
         if not loaded.objects:
             continue
-        work, seconds_encode = _timed_opening(method, loaded.image)
+        work, seconds_encode = _timed_opening(method, loaded)
         for item in loaded.objects:
             run = evaluate_object(work, loaded.truth_of(item), settings=settings, user=user)
             yield ObjectResult(item.id, item.group, sample.id, run, seconds_encode, method.name)
@@ -283,7 +284,7 @@ def evaluate_side_by_side(
         loaded = sample.read()
         if not loaded.objects:
             continue
-        opened = [(each, *_timed_opening(each.method, loaded.image)) for each in contestants]
+        opened = [(each, *_timed_opening(each.method, loaded)) for each in contestants]
         for item in loaded.objects:
             truth = loaded.truth_of(item)
             results = []
@@ -313,8 +314,11 @@ def _require_object(truth: NDArray[np.int8], work: ImageWork) -> None:
         raise ValueError("truth holds no object; expected at least one pixel with the value 1. Leave this object out.")
 
 
-def _timed_opening(method: Method, image: Image) -> tuple[ImageWork, float]:
+def _timed_opening(method: Method, loaded: LoadedImage) -> tuple[ImageWork, float]:
     """The image opened by a method, and the wall time in seconds."""
     start = time.perf_counter()
-    work = method.open_image(image)
+    if isinstance(method, SessionMethod) and method.takes_true_depth:
+        work: ImageWork = method.open_image(loaded.image, loaded.depth)
+    else:
+        work = method.open_image(loaded.image)
     return work, time.perf_counter() - start

@@ -77,6 +77,8 @@ class PyramidPromptEmbedding(nn.Module):
     ----------
     config
         Sizes of the encoder whose levels the embedding is added to.
+    n_channels
+        Of the prompt map.
 
     Notes
     -----
@@ -84,18 +86,18 @@ class PyramidPromptEmbedding(nn.Module):
     from scratch for a short time; small strides do not.
     """
 
-    def __init__(self, config: HybridConfig) -> None:
+    def __init__(self, config: HybridConfig, n_channels: int = 3) -> None:
         super().__init__()
         half, quarter, eighth = config.stage_widths
         self.to_2 = nn.Conv2d(PROMPT_STEM_WIDTH, half, 1) if config.uses_fine_skip else None
         self.to_4 = nn.Sequential(
-            ConvNormReLU(3, PROMPT_STEM_WIDTH, stride=2), ConvNormReLU(PROMPT_STEM_WIDTH, quarter, stride=2)
+            ConvNormReLU(n_channels, PROMPT_STEM_WIDTH, stride=2), ConvNormReLU(PROMPT_STEM_WIDTH, quarter, stride=2)
         )
         self.to_8 = ConvNormReLU(quarter, eighth, stride=2)
         self.to_16 = nn.Conv2d(eighth, config.width, 3, stride=2, padding=1)
 
     def forward(self, prompt_map: Tensor) -> tuple[Tensor, ...]:
-        """`(B, 3, H, W)` → levels, finest first."""
+        """`(B, channels, H, W)` → levels, finest first."""
         stem, to_4 = self.to_4
         at_2 = stem(prompt_map)
         at_4 = to_4(at_2)

@@ -88,7 +88,7 @@ class SegNext(nn.Module):
         return rows, columns
 
     def encode_image(self, image: Tensor) -> ImageEmbedding:
-        """Encode an image `(3, H, W)` float32 in [0, 1], resized to `input_shape` first.
+        """Encode an image `(3, H, W)` float32 in [0, 1], resized to `input_shape`.
 
         Notes
         -----
@@ -116,6 +116,25 @@ class SegNext(nn.Module):
         # up to the model input with aligned corners, then back to the image without, as the original does
         logits = F.interpolate(logits, input_shape, mode="bilinear", align_corners=True)
         return F.interpolate(logits, embedding.image_shape, mode="bilinear", align_corners=False)[:, 0]
+
+    def encode(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Images `(B, 3, H, W)` float in [0, 1] at the model's input size → levels, finest first; for training."""
+        return self.encoder(self.normalise(image))  # type: ignore[no-any-return]
+
+    def answer(self, levels: tuple[Tensor, ...], clicks: Tensor, previous_masks: Tensor, shape: Shape2D) -> Tensor:
+        """Prompts on encoded images → logits `(B, *shape)` at the model's input size; for training.
+
+        Parameters
+        ----------
+        levels
+            Of `encode`, each of batch 1 or `B`.
+        clicks, previous_masks
+            As of `predict_logits`.
+        shape
+            (rows, columns) of the input.
+        """
+        logits = self.decode(levels, self.draw_prompt_map(clicks, previous_masks, shape))
+        return F.interpolate(logits.float(), shape, mode="bilinear", align_corners=True)[:, 0]
 
     def _decode_mirrored(self, levels: tuple[Tensor, ...], prompt_map: Tensor) -> Tensor:
         """The mean answer to an image and its mirror image, whose levels follow each other."""

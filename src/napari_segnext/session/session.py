@@ -96,10 +96,15 @@ class Session:
         Where embeddings are kept; by default one cache shared by all sessions, in memory, and on disk, too, after
         `use_disk_cache`.
 
+    depth
+        `(H, W)` numbers of any unit and direction, NaN where unknown, in the place of the depth that the model sees:
+        a channel of an RGB-D camera, a height or focus map. Only for models that read depth.
+
     Raises
     ------
     ImageError
-        If the image has a wrong shape or dtype, no pixels, or pixels that are not finite.
+        If the image has a wrong shape or dtype, no pixels, or pixels that are not finite; if there is a depth of
+        another shape, or a model that reads none.
 
     Examples
     --------
@@ -116,13 +121,20 @@ class Session:
         threshold: float = DEFAULT_THRESHOLD,
         zoom: bool | None = None,
         cache: EmbeddingCache | None = None,
+        depth: ArrayLike | None = None,
     ) -> None:
         if not 0 < threshold < 1:
             raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
         self._model = model
         self._threshold = threshold
         zooms = prefers_zoom(model) if zoom is None else zoom
-        views = ImageViews(model, image, contrast_limits, shared_cache() if cache is None else cache)
+        views = ImageViews(
+            model,
+            image,
+            contrast_limits,
+            shared_cache() if cache is None else cache,
+            None if depth is None else np.asarray(depth),
+        )
         self._whole = views.whole(at_full_size=not zooms)
         self._image_shape = views.image_shape
         # without zoom the pixels are not needed any more

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from napari_segnext.session.embedding_cache import CacheKey, EmbeddingCache
+from napari_segnext.session.given_depth import GivenDepth
 from napari_segnext.session.preprocess import image_to_rgb, resolve_contrast_limits
 from napari_segnext.session.windows import Window
 
@@ -62,17 +63,26 @@ class ImageViews:
         As of `image_to_rgb`, from the whole image for all its windows.
     cache
         Where embeddings are kept.
+    depth
+        `(H, W)` in the place of the depth that the model sees; see `Session`.
 
     Raises
     ------
     ImageError
-        If the image has a wrong shape or dtype, no pixels, or pixels that are not finite.
+        If the image has a wrong shape or dtype, no pixels, or pixels that are not finite; if there is a depth of
+        another shape, or a model that reads none.
     """
 
     def __init__(
-        self, model: InteractiveModel, image: Image, contrast_limits: ContrastLimits | None, cache: EmbeddingCache
+        self,
+        model: InteractiveModel,
+        image: Image,
+        contrast_limits: ContrastLimits | None,
+        cache: EmbeddingCache,
+        depth: NDArray[Any] | None = None,
     ) -> None:
         self.model = model
+        self._depth = None if depth is None else GivenDepth(model, depth, image.shape)
         # A copy: windows are read later, and what is cached under the image's hash must be of its pixels
         self._image = np.array(image)
         self._limits = resolve_contrast_limits(self._image, contrast_limits)
@@ -92,7 +102,10 @@ class ImageViews:
         """A window, encoded now or taken from the cache."""
         factor = _factor(window, at_full_size=at_full_size)
         key = self._key(window, factor)
-        return View(window, factor, self._cache.get_or_compute(key, lambda: self._encoded(window, factor)))
+        embedding = self._cache.get_or_compute(key, lambda: self._encoded(window, factor))
+        if self._depth is not None:
+            embedding = self._depth.put_into(embedding, window)
+        return View(window, factor, embedding)
 
     def ensure_whole(self, *, at_full_size: bool = False) -> bool:
         """Encode what `whole` would give unless the cache keeps it already, on disk if it can; whether it did."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segnext.errors import ConfigError
 from napari_segnext.models.config import SegNextConfig
+from napari_segnext.models.ois_config import OISConfig
 from napari_segnext.prompts.simulated_prompts import FIRST_PROMPTS
 from napari_segnext.training.prompt_simulation import PromptMix
 
@@ -35,6 +36,10 @@ class DataConfig:
         Smaller objects (in pixels of the original image) are not chosen.
     n_procedural, procedural_px, procedural_seed
         Number, side and seed of procedural images; they are the domain "procedural", made when they are first drawn.
+    n_layered, layered_px, layered_seed
+        The same of layered scenes, whose depth is known; they are the domain "layered".
+    true_depth
+        Of images whose depth is known, the share in which OIS gets it in the place of what its decoder sees.
     """
 
     roots: tuple[str, ...]
@@ -44,6 +49,10 @@ class DataConfig:
     n_procedural: int = 0
     procedural_px: int = 256
     procedural_seed: int = 0
+    n_layered: int = 0
+    layered_px: int = 256
+    layered_seed: int = 0
+    true_depth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +117,15 @@ class LossConfig:
         Of the focal loss.
     dice_weight
         Weight of the Dice loss that is added; 0 is the paper's recipe.
+    mask_weight, depth_weight
+        Weight of all that about masks, and of the depth that OIS sees against the true one, where that is known.
     """
 
     alpha: float = 0.5
     gamma: float = 2.0
     dice_weight: float = 0.0
+    mask_weight: float = 1.0
+    depth_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,7 @@ class TrainingConfig:
     output
         Folder for checkpoints, log and weights, relative to the config file.
     model
-        Sizes of the network.
+        Sizes of the network; `family = "ois"` in its table makes it an OIS instead of a SegNext.
     data, optimiser, loss, prompts, validation
         See their classes.
     stages
@@ -162,15 +175,17 @@ class TrainingConfig:
     licence, card
         Of the weights, stored with them; the card is Markdown, `card_file` in TOML names a file that holds it.
     initial_weights
-        File of weights to start from instead of random ones (ours, or an original `.pth`), or the config (`.toml`) of
-        the run that makes them, see `read_training_runs`; empty for none.
+        Weights to start from instead of random ones: a file (ours, or an original `.pth`), the name of a model, or the
+        config (`.toml`) of the run that makes them, see `read_training_runs`; empty for none.
     new_parts
         Beginnings of the names of tensors that `initial_weights` lacks; these start at random.
+    frozen
+        Beginnings of the names of parameters that stay as they are, such as `"body.encoder"`.
     """
 
     name: str
     output: str
-    model: SegNextConfig
+    model: SegNextConfig | OISConfig
     data: DataConfig
     stages: tuple[StageConfig, ...]
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -185,6 +200,7 @@ class TrainingConfig:
     card: str = ""
     initial_weights: str = ""
     new_parts: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
 
     @property
     def n_steps(self) -> int:
@@ -292,6 +308,8 @@ def require_sound(config: TrainingConfig, domains: Collection[str]) -> None:
     for entry in ("single_click", "with_click", "enclosed", "first_answer", "refinement"):
         if not 0 <= getattr(config.prompts, entry) <= 1:
             raise ConfigError(f"[prompts]: {entry} is {getattr(config.prompts, entry)}; expected 0 to 1. Correct it.")
+    if not 0 <= config.data.true_depth <= 1:
+        raise ConfigError(f"[data]: true_depth is {config.data.true_depth}; expected 0 to 1. Correct it.")
     if config.prompts.max_corrections < 0:
         raise ConfigError(f"[prompts]: max_corrections is {config.prompts.max_corrections}; expected 0 or more.")
     if not domains:
@@ -364,9 +382,7 @@ def _config_from_dict(values: dict[str, Any], path: Path) -> TrainingConfig:
     built: dict[str, Any] = {
         name: _built(kind, values.pop(name), f"{path}: [{name}]") for name, kind in sections.items() if name in values
     }
-    model = values.pop("model", {})
-    model = {"fusion": {}, "decoder": {}, **model} if isinstance(model, dict) else {}
-    built["model"] = SegNextConfig.from_dict(model)
+    built["model"] = _model_config(values.pop("model", {}), path)
     stages = values.pop("stages", [])
     if not isinstance(stages, list):
         raise ConfigError(f"{path}: stages is {stages!r}; expected a list of tables. Begin each with [[stages]].")
@@ -379,6 +395,16 @@ def _config_from_dict(values: dict[str, Any], path: Path) -> TrainingConfig:
     if config.precision not in ("auto", "fp32", "bf16"):
         raise ConfigError(f"{path}: precision is {config.precision!r}; expected 'auto', 'fp32' or 'bf16'.")
     return config
+
+
+def _model_config(values: Any, path: Path) -> SegNextConfig | OISConfig:
+    values = dict(values) if isinstance(values, dict) else {}
+    family = values.pop("family", "segnext")
+    if family == "ois":
+        return OISConfig.from_dict(values)
+    if family != "segnext":
+        raise ConfigError(f"{path}: [model]: family is {family!r}; expected 'segnext' or 'ois'. Correct it.")
+    return SegNextConfig.from_dict({"fusion": {}, "decoder": {}, **values})
 
 
 def _built(kind: type, values: Any, where: str) -> Any:
@@ -409,8 +435,9 @@ def _with_absolute_folders(values: dict[str, Any], base: Path) -> dict[str, Any]
     values = dict(values)
     if "output" in values:
         values["output"] = str(base / str(values["output"]))
-    if values.get("initial_weights"):
-        values["initial_weights"] = str(base / str(values["initial_weights"]))
+    weights = str(values.get("initial_weights", ""))
+    if Path(weights).suffix or len(Path(weights).parts) > 1:
+        values["initial_weights"] = str(base / weights)
     if isinstance(values.get("data"), dict) and isinstance(values["data"].get("roots"), list):
         values["data"] = {**values["data"], "roots": [str(base / str(root)) for root in values["data"]["roots"]]}
     if isinstance(values.get("validation"), dict) and values["validation"].get("root"):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
+from napari_segnext.models.order_maps import scale_depth
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -63,3 +65,34 @@ def dice_loss(logits: Tensor, truths: Tensor) -> Tensor:
     truth = (truths > 0.5).to(logits.dtype)
     overlap = (probability * truth).sum(dim=(-2, -1))
     return 1 - (2 * overlap + 1) / (probability.sum(dim=(-2, -1)) + truth.sum(dim=(-2, -1)) + 1)
+
+
+def depth_loss(seen: Tensor, truth: Tensor) -> Tensor:
+    """How far a depth map is from the truth, both brought to one scale, and its steps from the truth's.
+
+    Parameters
+    ----------
+    seen
+        `(B, 1, h, w)` float in [0, 1], of `scale_depth`.
+    truth
+        `(B, 1, H, W)` float, any scale; NaN is unknown.
+
+    Returns
+    -------
+    Tensor
+        Scalar: mean absolute difference over the known places, plus half of that of the differences between
+        neighbours, which is what tells one object from the next. 0 if nothing is known.
+    """
+    is_known = truth.isfinite()
+    wanted = scale_depth(truth)
+    if wanted.shape[-2:] != seen.shape[-2:]:
+        shape = (seen.shape[-2], seen.shape[-1])
+        wanted = F.adaptive_avg_pool2d(wanted, shape)
+        is_known = F.adaptive_avg_pool2d(is_known.float(), shape) == 1
+    difference = torch.where(is_known, seen.float() - wanted, 0)
+    loss = difference.abs().sum() / is_known.sum().clamp(min=1)
+    for axis in (-2, -1):
+        both = is_known.narrow(axis, 1, is_known.shape[axis] - 1) & is_known.narrow(axis, 0, is_known.shape[axis] - 1)
+        steps = torch.where(both, difference.diff(dim=axis), 0)
+        loss = loss + 0.5 * steps.abs().sum() / both.sum().clamp(min=1)
+    return loss

@@ -48,12 +48,15 @@ class TrainingSample:
         `(K, n, 3)` float32: row, column, sign; sign 0 is padding.
     previous_masks
         `(K, S, S)` float32 in [0, 1].
+    depth
+        `(1, S, S)` float32, any scale, NaN where unknown; None if none is known.
     """
 
     image: Tensor
     truths: Tensor
     clicks: Tensor
     previous_masks: Tensor
+    depth: Tensor | None = None
 
 
 class SampleDataset(Dataset[TrainingSample]):
@@ -115,7 +118,7 @@ class SampleDataset(Dataset[TrainingSample]):
         if not pixels.objects:
             return None
         label = list(pixels.objects)[rng.integers(len(pixels.objects))]
-        image, labels = self._crop(rng, pixels, pixels.objects[label])
+        image, labels, depth = self._crop(rng, pixels, pixels.objects[label])
         truths = self._truths(rng, labels, label)
         if truths is None:
             return None
@@ -126,6 +129,7 @@ class SampleDataset(Dataset[TrainingSample]):
             truths=torch.from_numpy(np.stack(truths)),
             clicks=_padded(clicks),
             previous_masks=torch.from_numpy(np.stack([start.previous_mask for start in starts])),
+            depth=depth,
         )
 
     def _chosen(self, rng: Generator) -> Source:
@@ -136,7 +140,7 @@ class SampleDataset(Dataset[TrainingSample]):
         images = series[rng.choice(list(series), p=chances / chances.sum())]
         return images[rng.integers(len(images))]
 
-    def _crop(self, rng: Generator, pixels: _Pixels, extent: Extent) -> tuple[Tensor, NDArray[np.int64]]:
+    def _crop(self, rng: Generator, pixels: _Pixels, extent: Extent) -> tuple[Tensor, NDArray[np.int64], Tensor | None]:
         crop_px = self._stage.crop_px
         matrix = random_crop_matrix(
             rng, pixels.labels.shape, extent, crop_px, view_px=max(self._config.model.input_shape)
@@ -144,9 +148,11 @@ class SampleDataset(Dataset[TrainingSample]):
         window, matrix = _window(matrix, pixels.labels.shape, crop_px)
         image = torch.from_numpy(pixels.rgb[:, window[0], window[1]]).float() / 255
         labels = torch.from_numpy(pixels.labels[window].astype(np.int32))[None]
+        depth = None if pixels.depth is None else torch.from_numpy(pixels.depth[window].copy())[None]
         return (
             warp(image, matrix, crop_px, is_label=False),
             warp(labels, matrix, crop_px, is_label=True)[0].numpy().astype(np.int64),
+            None if depth is None else warp(depth, matrix, crop_px, is_label=False),
         )
 
     def _truths(self, rng: Generator, labels: NDArray[np.int64], label: int) -> list[NDArray[np.bool_]] | None:
@@ -174,12 +180,15 @@ class ConsecutiveSampler(Sampler[int]):
 
 
 def collate(samples: list[TrainingSample]) -> TrainingSample:
-    """Samples → one batch: `image` (B, 3, S, S), the rest (B × K, …)."""
+    """Samples → one batch: `image` (B, 3, S, S), `depth` (B, 1, S, S) or None, the rest (B × K, …)."""
+    unknown = torch.full_like(samples[0].image[:1], torch.nan)
+    depths = [unknown if sample.depth is None else sample.depth for sample in samples]
     return TrainingSample(
         image=torch.stack([sample.image for sample in samples]),
         truths=torch.cat([sample.truths for sample in samples]),
         clicks=_padded([clicks for sample in samples for clicks in sample.clicks.numpy()]),
         previous_masks=torch.cat([sample.previous_masks for sample in samples]),
+        depth=None if all(sample.depth is None for sample in samples) else torch.stack(depths),
     )
 
 
@@ -191,15 +200,17 @@ def _series(source: Source) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Pixels:
-    """An image in memory: `(3, H, W)` uint8, `(H, W)` labels, and where the objects are."""
+    """An image in memory: `(3, H, W)` uint8, `(H, W)` labels, where the objects are, and `(H, W)` depth if known."""
 
     rgb: NDArray[np.uint8]
     labels: NDArray[Any]
     objects: dict[int, Extent]
+    depth: NDArray[np.float32] | None = None
 
     @property
     def n_bytes(self) -> int:
-        return self.rgb.nbytes + self.labels.nbytes + _BYTES_PER_OBJECT * len(self.objects)
+        depth = 0 if self.depth is None else self.depth.nbytes
+        return self.rgb.nbytes + self.labels.nbytes + depth + _BYTES_PER_OBJECT * len(self.objects)
 
 
 class _PixelCache:
@@ -248,7 +259,7 @@ def _read(source: Source, min_object_px: int) -> _Pixels:
         for label, where in enumerate(ndimage.find_objects(labels), start=1)
         if where is not None and areas[label] >= min_object_px
     }
-    return _Pixels(np.ascontiguousarray(rgb), labels, objects)
+    return _Pixels(np.ascontiguousarray(rgb), labels, objects, loaded.depth)
 
 
 def _window(

@@ -17,17 +17,24 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from napari_segnext._whole_file import whole_file
-from napari_segnext.errors import CheckpointError, ConfigError
-from napari_segnext.models.config import HybridConfig
-from napari_segnext.models.segnext import SegNext
+from napari_segnext.errors import CheckpointError
 from napari_segnext.training.config import require_sound, without_local_folders
-from napari_segnext.training.losses import compute_loss
+from napari_segnext.training.depth_supply import with_true_depth
+from napari_segnext.training.losses import compute_loss, depth_loss
+from napari_segnext.training.network import (
+    build_network,
+    hold_fast,
+    initial_state,
+    parameter_groups,
+    require_fitting_crops,
+    set_training,
+)
 from napari_segnext.training.prompt_simulation import simulate_correction
 from napari_segnext.training.resuming import cut_log, has_new_stages, remove_leftovers
 from napari_segnext.training.samples import ConsecutiveSampler, SampleDataset, TrainingSample, collate
 from napari_segnext.training.sources import find_sources, hash_of_sources
 from napari_segnext.training.validation import validate
-from napari_segnext.weights import WeightsHeader, load_model, write_weights
+from napari_segnext.weights import WeightsHeader, write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_segnext.training.config import StageConfig, TrainingConfig
+    from napari_segnext.training.network import TrainedNetwork
     from napari_segnext.training.prompt_simulation import PromptMix
 
 logger = logging.getLogger(__name__)
@@ -93,17 +101,18 @@ class Trainer:
         self._output = Path(config.output)
         self._sources = find_sources(config.data)
         require_sound(config, {source.group for source in self._sources})
-        _require_fitting_crops(config)
+        require_fitting_crops(config)
         self._output.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        self.model = SegNext(config.model).to(self.device)
+        self.model = build_network(config).to(self.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        hold_fast(self.model, config.frozen)
         is_begun = self.checkpoint_path.exists()
         if config.initial_weights and not is_begun:
-            self.model.load_state_dict(_initial_state(config, self.model))
+            self.model.load_state_dict(initial_state(config, self.model))
         self._average = {key: value.clone() for key, value in self.model.state_dict().items()}
         self._optimiser = torch.optim.AdamW(
-            _parameter_groups(self.model, config.optimiser.weight_decay),
+            parameter_groups(self.model, config.optimiser.weight_decay),
             lr=config.optimiser.learning_rate,
             betas=(0.9, 0.98),
         )
@@ -188,9 +197,9 @@ class Trainer:
         )
         return write_weights(self.weights_path, self._average, header)
 
-    def averaged_model(self) -> SegNext:
+    def averaged_model(self) -> TrainedNetwork:
         """The network with averaged weights, in evaluation mode, on the same device."""
-        model = SegNext(self.config.model).to(self.device)
+        model = build_network(self.config).to(self.device)
         model.load_state_dict(self._average)
         return model.eval()
 
@@ -221,29 +230,45 @@ class Trainer:
         previous_masks, clicks = batch.previous_masks.to(self.device), batch.clicks.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._is_in_bf16()):
             # encode once; the objects of an image share its embedding
-            self.model.train()
-            levels = self.model.encoder(self.model.normalise(image))
+            set_training(self.model, self.config.frozen)
+            levels = self.model.encode(image)
+            of_depth = self._loss_of_depth(levels[-1], batch)
+            if self.config.loss.mask_weight == 0:
+                return of_depth, 0.0
+            levels = with_true_depth(levels, batch.depth, rng, share=self.config.data.true_depth)
             n_objects = len(truths) // len(batch.image)
             levels = tuple(level.repeat_interleave(n_objects, dim=0) for level in levels)
 
             # correct the model's own answers, without gradient
             self.model.eval()
-            with torch.no_grad():
-                fixed = tuple(level.detach() for level in levels)
-                for _ in range(_n_corrections(rng, self.config.prompts)):
-                    probability = torch.sigmoid(self._logits(fixed, clicks, previous_masks).float())
-                    if rng.random() < self.config.prompts.refinement:
-                        previous_masks = _coarsened(probability, factor=int(rng.integers(1, 6)))
-                    else:
-                        clicks = torch.cat([clicks, _corrections(rng, batch.truths, probability).to(clicks)], dim=1)
-                        previous_masks = probability
+            clicks, previous_masks = self._corrected(levels, clicks, previous_masks, batch.truths, rng)
 
             # the answer that is learned from
-            self.model.train()
+            set_training(self.model, self.config.frozen)
             logits = self._logits(levels, clicks, previous_masks)
-        logits = logits.float()
-        loss = compute_loss(logits, truths.float(), self.config.loss)
-        return loss, _mean_iou(logits.detach() > 0, truths)
+        loss = self.config.loss.mask_weight * compute_loss(logits, truths.float(), self.config.loss)
+        return loss + of_depth, _mean_iou(logits.detach() > 0, truths)
+
+    def _loss_of_depth(self, seen: Tensor, batch: TrainingSample) -> Tensor:
+        weight = self.config.loss.depth_weight
+        if weight == 0 or batch.depth is None:
+            return seen.new_zeros(())
+        return weight * depth_loss(seen, batch.depth.to(self.device))
+
+    def _corrected(
+        self, levels: tuple[Tensor, ...], clicks: Tensor, previous_masks: Tensor, truths: Tensor, rng: Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Clicks and previous masks after some rounds of answers and corrections."""
+        with torch.no_grad():
+            fixed = tuple(level.detach() for level in levels)
+            for _ in range(_n_corrections(rng, self.config.prompts)):
+                probability = torch.sigmoid(self._logits(fixed, clicks, previous_masks))
+                if rng.random() < self.config.prompts.refinement:
+                    previous_masks = _coarsened(probability, factor=int(rng.integers(1, 6)))
+                else:
+                    clicks = torch.cat([clicks, _corrections(rng, truths, probability).to(clicks)], dim=1)
+                    previous_masks = probability
+        return clicks, previous_masks
 
     def _is_in_bf16(self) -> bool:
         if self.config.precision == "auto":
@@ -252,8 +277,7 @@ class Trainer:
 
     def _logits(self, levels: tuple[Tensor, ...], clicks: Tensor, previous_masks: Tensor) -> Tensor:
         shape = (previous_masks.shape[-2], previous_masks.shape[-1])
-        logits = self.model.decode(levels, self.model.draw_prompt_map(clicks, previous_masks, shape))
-        return F.interpolate(logits.float(), shape, mode="bilinear", align_corners=True)[:, 0]
+        return self.model.answer(levels, clicks, previous_masks, shape).float()
 
     def _update_average(self) -> None:
         decay = min(self.config.optimiser.ema_decay, (1 + self.step) / (10 + self.step))
@@ -379,46 +403,6 @@ def _mean_iou(answers: Tensor, truths: Tensor) -> float:
     overlap = (answers & truths).sum(dim=(-2, -1))
     union = (answers | truths).sum(dim=(-2, -1))
     return float((overlap / union.clamp(min=1)).mean())
-
-
-def _parameter_groups(model: SegNext, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay, biases and norms do not."""
-    decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def _require_fitting_crops(config: TrainingConfig) -> None:
-    for stage in config.stages:
-        if isinstance(config.model.encoder, HybridConfig):
-            if stage.crop_px % 16:
-                raise ConfigError(f"crop_px is {stage.crop_px}; expected a multiple of 16 for a hybrid encoder.")
-        elif config.model.input_shape != (stage.crop_px, stage.crop_px):
-            raise ConfigError(
-                f"crop_px is {stage.crop_px}; a plain ViT is trained at its input shape {config.model.input_shape}."
-            )
-
-
-def _initial_state(config: TrainingConfig, wanted: SegNext) -> dict[str, Tensor]:
-    """Weights from a file, which must have the sizes of `wanted`, but for new parts."""
-    path = config.initial_weights
-    if path.endswith(".toml"):
-        raise ConfigError(f"initial_weights is the run '{path}'; expected weights. Use read_training_runs.")
-    model = load_model(path, device="cpu")
-    if not isinstance(model, SegNext):
-        raise ConfigError(f"'{path}' is not a SegNext; expected weights of the model that is trained.")
-    found = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    expected = {key: tuple(value.shape) for key, value in wanted.state_dict().items()}
-    new = {key for key in expected if key not in found and key.startswith(config.new_parts)}
-    differing = [key for key in sorted({*found, *expected} - new) if found.get(key) != expected.get(key)]
-    if differing:
-        key = differing[0]
-        raise ConfigError(
-            f"initial_weights '{path}' are of another size: {len(differing)} tensors differ, such as {key} "
-            f"with {found.get(key, 'nothing')}; expected {expected.get(key, 'nothing')}. "
-            "Give [model] the sizes of these weights, name new tensors in new_parts, or leave initial_weights out."
-        )
-    return {**wanted.state_dict(), **{key: value.clone() for key, value in model.state_dict().items()}}
 
 
 def _git_revision() -> str:

@@ -1,0 +1,155 @@
+"""What a click and a grid of clicks cost with OIS, over what they cost with SegNext of the same encoder size.
+
+Both have random weights (time does not depend on them) and answer the same prompts on the same image, in turns, so that
+what else the machine does falls on both. Reported are medians, their quartiles, and the median of the ratios of turns.
+
+1. encode: image → embedding; of OIS the depth map is part of it.
+2. click: one more click on an embedding (n clicks so far, with a previous mask), as the papers' SPC without encoding.
+3. grid: all clicks of a grid of points, each its own prompt, a batch at a time; per point, and for the whole grid.
+
+python benchmarks/ois_speed.py                         # ViT-B at the papers' input size, and our tiny ones
+python benchmarks/ois_speed.py --pairs tiny --repeats 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IMAGE_SHAPE = (1024, 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", nargs="+", choices=sorted(PAIRS), default=sorted(PAIRS))
+    parser.add_argument("--repeats", type=int, default=7, help="turns of each measurement")
+    parser.add_argument("--grid", type=int, default=16, help="points a side; of large models one batch is measured")
+    parser.add_argument("--batch", type=int, default=4, help="points answered at once")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", default="", help="file to write the report to")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    report = {
+        "torch": torch.__version__,
+        "device": options.device,
+        "threads": options.threads,
+        "pairs": {name: measured(*PAIRS[name](), options) for name in options.pairs},
+    }
+    print(table(report))
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf8")
+
+
+def vit_b() -> tuple[Any, Any]:
+    """SegNext ViT-B SA×2 as published, and OIS on Depth Anything V2 Base."""
+    from napari_segnext.models.config import SegNextConfig
+    from napari_segnext.models.ois import OIS
+    from napari_segnext.models.ois_config import OISConfig
+    from napari_segnext.models.segnext import SegNext
+
+    return SegNext(SegNextConfig()), OIS(OISConfig())
+
+
+def tiny() -> tuple[Any, Any]:
+    """Ours, both with the hybrid encoder at 384 px, without the mirror image."""
+    from napari_segnext.models.config import FusionConfig, HybridConfig, SegNextConfig
+    from napari_segnext.models.ois import OIS
+    from napari_segnext.models.ois_config import OISConfig, OrderConfig
+    from napari_segnext.models.segnext import SegNext
+
+    shared = {"input_shape": (384, 384), "encoder": HybridConfig(), "click_radius_px": 4.0, "keeps_aspect": True}
+    order = OrderConfig(n_heads=4, attention_width=128, sees_previous_mask=True)
+    return SegNext(SegNextConfig(fusion=FusionConfig(n_heads=4), **shared)), OIS(OISConfig(order=order, **shared))
+
+
+PAIRS: dict[str, Callable[[], tuple[Any, Any]]] = {"vit-b": vit_b, "tiny": tiny}
+
+
+def measured(segnext: Any, ois: Any, options: argparse.Namespace) -> dict[str, Any]:
+    models = {"segnext": segnext, "ois": ois}
+    for model in models.values():
+        model.to(options.device).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(3, *IMAGE_SHAPE, generator=generator)
+    with torch.inference_mode():
+        embeddings = {name: model.encode_image(image) for name, model in models.items()}
+        encode = in_turns({name: lambda m=model: m.encode_image(image) for name, model in models.items()}, options)
+        found: dict[str, Any] = {"encode": encode}
+        for n_clicks in (1, 5, 20):
+            prompts = clicks_of(1, n_clicks, generator).to(options.device)
+            masks = torch.rand(1, *IMAGE_SHAPE, generator=generator).to(options.device)
+            jobs = {
+                name: lambda m=model, e=embeddings[name], p=prompts, k=masks: m.predict_logits(e, p, k)
+                for name, model in models.items()
+            }
+            found[f"click {n_clicks}"] = in_turns(jobs, options)
+        found["grid point"] = grid_point(models, embeddings, generator, options)
+    found["grid seconds"] = {name: found["grid point"][name]["median"] * options.grid**2 for name in models}
+    return found
+
+
+def grid_point(
+    models: dict[str, Any], embeddings: dict[str, Any], generator: torch.Generator, options: argparse.Namespace
+) -> dict[str, Any]:
+    prompts = clicks_of(options.batch, 1, generator).to(options.device)
+    masks = torch.zeros(options.batch, *IMAGE_SHAPE, device=options.device)
+    jobs = {
+        name: lambda m=model, e=embeddings[name]: m.predict_logits(e, prompts, masks) for name, model in models.items()
+    }
+    return in_turns(jobs, options, per=options.batch)
+
+
+def clicks_of(n_sets: int, n_clicks: int, generator: torch.Generator) -> torch.Tensor:
+    clicks = torch.rand(n_sets, n_clicks, 3, generator=generator) * torch.tensor([*IMAGE_SHAPE, 1.0])
+    clicks[..., 2] = 1 - 2 * (torch.arange(n_clicks) % 2)
+    return clicks
+
+
+def in_turns(jobs: dict[str, Callable[[], Any]], options: argparse.Namespace, *, per: int = 1) -> dict[str, Any]:
+    """Seconds of each job, done in turns after one turn that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(options.repeats + 1):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            if options.device.startswith("cuda"):
+                torch.cuda.synchronize()
+            if turn:
+                times[name].append((time.perf_counter() - start) / per)
+    ratios = [ours / theirs for ours, theirs in zip(times["ois"], times["segnext"], strict=True)]
+    return {**{name: spread(values) for name, values in times.items()}, "ratio": spread(ratios)}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
+    return {"median": round(middle, 5), "low": round(low, 5), "high": round(high, 5)}
+
+
+def table(report: dict[str, Any]) -> str:
+    lines = ["| | SegNext, s | OIS, s | OIS / SegNext (quartiles) |", "|---|---|---|---|"]
+    for pair, found in report["pairs"].items():
+        for what, values in found.items():
+            if "ratio" not in values:
+                continue
+            ratio = values["ratio"]
+            lines.append(
+                f"| {pair}, {what} | {values['segnext']['median']:.3f} | {values['ois']['median']:.3f} "
+                f"| **{ratio['median']:.2f}** ({ratio['low']:.2f} to {ratio['high']:.2f}) |"
+            )
+        seconds = found["grid seconds"]
+        lines.append(f"| {pair}, grid of points | {seconds['segnext']:.1f} | {seconds['ois']:.1f} | |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
