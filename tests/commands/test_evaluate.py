@@ -70,6 +70,23 @@ def test_drawn_objects_are_the_same_at_every_run(
     assert len(drawn[0]) == 2
 
 
+def test_layered_scenes_need_no_root_and_have_a_domain_for_each_family(
+    cli: Cli, tiny_model: Path, tmp_path: Path
+) -> None:
+    written = tmp_path / "out.json"
+    done = cli(
+        *("evaluate", "--dataset", "layered", "-m", tiny_model, "--max-clicks", 1, "--per-domain", 1, "--json", written)
+    )
+    assert done.exit_code == 0, done.output
+    assert set(json.loads(written.read_text())["groups"]) == {"twins", "clutter", "stack", "ground", "relief"}
+
+
+def test_root_is_asked_for_where_files_are_read(cli: Cli, tiny_model: Path) -> None:
+    done = cli("evaluate", "--dataset", "folder", "-m", tiny_model)
+    assert done.exit_code == 2
+    assert "dataset 'folder' has no root" in done.output
+
+
 def test_several_roots_are_joined(cli: Cli, folder_dataset: Path, tiny_model: Path, tmp_path: Path) -> None:
     roots = ("--root", folder_dataset, "--root", folder_dataset)
     done = cli(

@@ -30,11 +30,14 @@ class FirstPrompt(StrEnum):
 def evaluate(
     dataset: Annotated[
         str,
-        typer.Option(help="Layout: folder, pack, sstem, brats, brats_nifti, davis or hqseg44k.", show_default=False),
+        typer.Option(
+            help="Layout: folder, pack, sstem, brats, brats_nifti, davis, hqseg44k, or layered (drawn, no root).",
+            show_default=False,
+        ),
     ],
     root: Annotated[
-        list[Path], typer.Option(help="Folder of the dataset; may be given several times.", show_default=False)
-    ],
+        list[Path] | None, typer.Option(help="Folder of the dataset; may be given several times.", show_default=False)
+    ] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="Name or path.")] = "segnext-tiny",
     device: Device = "auto",
     max_clicks: Annotated[int, typer.Option(min=1, help="Clicks per object.")] = 20,
@@ -87,11 +90,12 @@ def evaluate(
 
     settings = EvaluationSettings(max_clicks=max_clicks, threshold=threshold)
     rivals = _peers(EvaluationSettings(max_clicks=peer_clicks or max_clicks)) if peers else []
+    folders: list[Path | None] = [*(root or [])] or [None]
     parts = [
         open_dataset(dataset, folder, min_object_px=min_object_px, max_objects_per_image=max_objects_per_image)
-        for folder in root
+        for folder in folders
     ]
-    images = _drawn(parts, root, per_domain, max_objects)
+    images = _drawn(parts, root or [], per_domain, max_objects)
 
     from napari_segnext.evaluation import Contestant, SessionMethod
     from napari_segnext.weights import load_model
@@ -161,8 +165,8 @@ def _drawn(parts: "list[Dataset]", roots: list[Path], per_domain: int | None, ma
 
 
 def _prefixes(roots: list[Path]) -> list[str]:
-    """What the ids of each root begin with: the folder's name, numbered if two are equal; nothing for a single root."""
-    if len(roots) == 1:
+    """What ids of each root begin with: the folder's name, numbered if two are equal; nothing for one root or none."""
+    if len(roots) < 2:
         return [""]
     names = [root.expanduser().resolve().name for root in roots]
     if len(set(names)) < len(names):

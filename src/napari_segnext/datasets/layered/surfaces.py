@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from napari_segnext.datasets.layered.bodies import Body, View, draw_levels, look_at, make_body
+from napari_segnext.datasets.layered.bodies import MIN_VISIBLE_PX, Body, View, draw_levels, look_at, make_body
 from napari_segnext.datasets.layered.figures import SOLID, STANDING, Pose, draw_figure
 from napari_segnext.datasets.layered.looks import Look, draw_look
 from napari_segnext.datasets.procedural.label_maps import FAMILIES as LABEL_MAPS
+from napari_segnext.datasets.procedural.label_maps import LabelMap
 from napari_segnext.datasets.procedural.noise import draw_between, draw_log_between, fractal_noise
 from napari_segnext.datasets.procedural.painting import measure_layout
 
@@ -115,11 +116,15 @@ def _draw_figure(rng: np.random.Generator, makers: tuple[FigureMaker, ...]) -> F
 
 
 def _draw_bumps(rng: np.random.Generator, name: str, shape: Shape2D) -> Layout:
+    # A draw may come out empty
     for _ in range(20):
-        label_map = LABEL_MAPS[name](rng, shape)
-        if label_map.labels.any():
+        drawn = LABEL_MAPS[name](rng, shape)
+        is_kept = np.bincount(drawn.labels.ravel()) >= MIN_VISIBLE_PX
+        is_kept[0] = False
+        if is_kept.any():
             break
-    return measure_layout(label_map)
+    numbers = np.where(is_kept, np.cumsum(is_kept), 0).astype(np.int32)
+    return measure_layout(LabelMap(numbers[drawn.labels], drawn.context))
 
 
 def _relief_colours(rng: np.random.Generator, layout: Layout, depth: FloatMap) -> NDArray[np.float32]:
