@@ -73,10 +73,10 @@ class OIS(nn.Module):
             )
         self.body = _body(config)
         width = config.encoder.width
-        if config.order.uses_sparse:
-            self.sparse_prompts = SparsePrompts(width)
-            self.blocks = nn.ModuleList(OrderBlock(config.order, width) for _ in range(config.order.n_blocks))
-            self.look_back = LookBack(config.order, width)
+        # what an ablation switches off is there all the same, so that its weights are those of the whole
+        self.sparse_prompts = SparsePrompts(width)
+        self.blocks = nn.ModuleList(OrderBlock(config.order, width) for _ in range(config.order.n_blocks))
+        self.look_back = LookBack(config.order, width)
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
 

@@ -58,7 +58,8 @@ def hash_of_sources(sources: Sequence[Source]) -> str:
         if not isinstance(source, ImageSample):
             digest.update(source.id.encode())
             continue
-        for path in (source.image_path, source.label_path):
+        depths = () if source.depth_path is None else (source.depth_path,)
+        for path in (source.image_path, source.label_path, *depths):
             digest.update(path.name.encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
