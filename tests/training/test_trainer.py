@@ -12,10 +12,11 @@ import torch
 
 from napari_segnext.errors import CheckpointError, ConfigError
 from napari_segnext.training import Trainer, read_training_config, read_training_runs
+from napari_segnext.training.corrections import coarsened, n_corrections
 from napari_segnext.training.prompt_simulation import PromptMix
 from napari_segnext.training.samples import SampleDataset, collate
 from napari_segnext.training.sources import find_sources
-from napari_segnext.training.trainer import _coarsened, _n_corrections, learning_rate
+from napari_segnext.training.trainer import learning_rate
 from napari_segnext.weights import load_model, read_weights_header
 from tests.training.conftest import CONFIG
 
@@ -310,19 +311,19 @@ def test_an_unknown_precision_is_refused(run_folder):
 
 def test_coarsened_answers_keep_their_mean_and_lose_detail():
     probability = torch.rand(2, 60, 60, generator=torch.Generator().manual_seed(0))
-    coarse = _coarsened(probability, factor=5)
+    coarse = coarsened(probability, factor=5)
     assert coarse.shape == probability.shape
     torch.testing.assert_close(coarse.mean(), probability.mean(), atol=0.01, rtol=0)
     assert coarse.std() < 0.5 * probability.std()
-    torch.testing.assert_close(_coarsened(probability, factor=1), probability)
+    torch.testing.assert_close(coarsened(probability, factor=1), probability)
 
 
 def test_the_first_answer_is_learned_from_as_often_as_asked():
     mix = PromptMix(first_answer=0.4, max_corrections=3)
-    numbers = [_n_corrections(np.random.default_rng(seed), mix) for seed in range(500)]
+    numbers = [n_corrections(np.random.default_rng(seed), mix) for seed in range(500)]
     assert set(numbers) == {0, 1, 2, 3}
     assert np.mean(np.array(numbers) == 0) == pytest.approx(0.4, abs=0.07)
-    assert {_n_corrections(np.random.default_rng(seed), PromptMix(max_corrections=0)) for seed in range(20)} == {0}
+    assert {n_corrections(np.random.default_rng(seed), PromptMix(max_corrections=0)) for seed in range(20)} == {0}
 
 
 @pytest.mark.parametrize(
@@ -350,6 +351,6 @@ def test_coarsened_answers_stay_in_place():
     probability = torch.zeros(1, 128, 128)
     probability[:, :, 100:] = 1
     for factor in (3, 5):
-        coarse = _coarsened(probability, factor=factor)
+        coarse = coarsened(probability, factor=factor)
         edge = int((coarse[0, 60] > 0.5).nonzero()[0])
         assert abs(edge - 100) <= factor / 2

@@ -129,7 +129,7 @@ def _state_for(wanted: TrainedNetwork, path: str) -> dict[str, Tensor]:
         state = model.state_dict()
         return {f"body.{key}": value for key, value in state.items() if key.startswith(_SHARED_WITH_SEGNEXT)}
     raise ConfigError(
-        f"'{path}' is a {type(model).__name__}; expected weights of the {type(wanted).__name__} that is trained."
+        f"'{path}' holds weights of {type(model).__name__}; expected those of {type(wanted).__name__}."
     )
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from napari_segnext._whole_file import whole_file
 from napari_segnext.errors import CheckpointError
-from napari_segnext.training.config import require_sound, without_local_folders
+from napari_segnext.training.config import without_local_folders
+from napari_segnext.training.corrections import coarsened, corrections, n_corrections
 from napari_segnext.training.depth_supply import with_true_depth
 from napari_segnext.training.losses import compute_loss, depth_loss
 from napari_segnext.training.network import (
@@ -29,9 +29,9 @@ from napari_segnext.training.network import (
     require_fitting_crops,
     set_training,
 )
-from napari_segnext.training.prompt_simulation import simulate_correction
 from napari_segnext.training.resuming import cut_log, has_new_stages, remove_leftovers
 from napari_segnext.training.samples import ConsecutiveSampler, SampleDataset, TrainingSample, collate
+from napari_segnext.training.soundness import require_sound
 from napari_segnext.training.sources import find_sources, hash_of_sources
 from napari_segnext.training.validation import validate
 from napari_segnext.weights import WeightsHeader, write_weights
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     from napari_segnext.training.config import StageConfig, TrainingConfig
     from napari_segnext.training.network import TrainedNetwork
-    from napari_segnext.training.prompt_simulation import PromptMix
 
 logger = logging.getLogger(__name__)
 
@@ -261,12 +260,12 @@ class Trainer:
         """Clicks and previous masks after some rounds of answers and corrections."""
         with torch.no_grad():
             fixed = tuple(level.detach() for level in levels)
-            for _ in range(_n_corrections(rng, self.config.prompts)):
+            for _ in range(n_corrections(rng, self.config.prompts)):
                 probability = torch.sigmoid(self._logits(fixed, clicks, previous_masks))
                 if rng.random() < self.config.prompts.refinement:
-                    previous_masks = _coarsened(probability, factor=int(rng.integers(1, 6)))
+                    previous_masks = coarsened(probability, factor=int(rng.integers(1, 6)))
                 else:
-                    clicks = torch.cat([clicks, _corrections(rng, truths, probability).to(clicks)], dim=1)
+                    clicks = torch.cat([clicks, corrections(rng, truths, probability).to(clicks)], dim=1)
                     previous_masks = probability
         return clicks, previous_masks
 
@@ -372,31 +371,6 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     if optimiser.schedule == "step":
         return float(optimiser.learning_rate * 0.1 ** sum(fraction >= milestone for milestone in optimiser.milestones))
     return optimiser.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))
-
-
-def _n_corrections(rng: Generator, mix: PromptMix) -> int:
-    """How many of its own answers the model sees before the one that is learned from."""
-    if mix.max_corrections == 0 or rng.random() < mix.first_answer:
-        return 0
-    return int(rng.integers(1, mix.max_corrections + 1))
-
-
-def _coarsened(probability: Tensor, *, factor: int) -> Tensor:
-    """`(B, H, W)` as if seen at a `factor`-th of the magnification."""
-    coarse = F.avg_pool2d(probability[:, None], factor, ceil_mode=True)
-    fine = F.interpolate(coarse, scale_factor=float(factor), mode="bilinear", align_corners=False)[:, 0]
-    return fine[:, : probability.shape[-2], : probability.shape[-1]]
-
-
-def _corrections(rng: Generator, truths: Tensor, probability: Tensor) -> Tensor:
-    """`(B, 1, 3)`: one correcting click for each answer; padding where the answer is right."""
-    answers = (probability > 0.49).cpu().numpy()
-    rows = np.zeros((len(answers), 1, 3), np.float32)
-    for row, truth, answer in zip(rows, truths.numpy(), answers, strict=True):
-        click = simulate_correction(rng, truth, answer)
-        if click is not None:
-            row[0] = click.row, click.column, 1.0 if click.is_positive else -1.0
-    return torch.from_numpy(rows)
 
 
 def _mean_iou(answers: Tensor, truths: Tensor) -> float:
