@@ -23,7 +23,7 @@ from napari_segnext.io import (
     read_volume,
     read_zarr_labels,
 )
-from napari_segnext.volumes import VOLUME_NOTE, RearrangedArray
+from napari_segnext.volumes import VOLUME_NOTE, channel_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,16 +67,10 @@ def layers_of_volume(volume: Volume) -> list[LayerData]:
     """
     if volume.is_labels:
         return [_labels_layer(volume)]
-    arrays = [*volume.levels] or [volume.array]
     if not volume.has_channels or volume.is_rgb:
-        return [_image_layer(volume, arrays, volume.name)]
-    channels = []
-    for channel in range(volume.n_channels):
-        kept = range(volume.ndim - 1)
-        of_channel = [RearrangedArray(array, tuple(kept), {volume.ndim - 1: channel}) for array in arrays]
-        name = volume.channel_names[channel] if volume.channel_names else f"channel {channel + 1}"
-        channels.append(_image_layer(volume, of_channel, f"{volume.name} {name}", blending="additive"))
-    return channels
+        return [_image_layer(volume, [*volume.levels] or [volume.array], volume.name)]
+    channels = [channel_of(volume, index) for index in range(volume.n_channels)]
+    return [_image_layer(volume, [*one.levels] or [one.array], one.name, blending="additive") for one in channels]
 
 
 def layers_of_case(case: VolumeCase) -> list[LayerData]:

@@ -18,7 +18,6 @@ from napari_segnext.annotator.autosave import Autosave
 from napari_segnext.annotator.errors import NotAVolumeError
 from napari_segnext.annotator.executor import ImmediateExecutor
 from napari_segnext.annotator.model_input import Channel, ModelInput
-from napari_segnext.annotator.propagation_work import PlanesOfLine
 from napari_segnext.annotator.review import ReviewState
 from napari_segnext.propagation import StopRules, spans_after_correction
 from tests.annotator.conftest import HandExecutor
@@ -522,7 +521,7 @@ class TestWhatTheModelSees:
     def test_channels_with_contrast_and_gamma_as_for_a_click(self, desk):
         other = desk.viewer.add_image(255 - TUBES, name="other")
         given = ModelInput((Channel(desk.image, None, 0, (0, 400), 0.5), Channel(other)))
-        planes = PlanesOfLine(given, desk.annotator.line())
+        planes = given.planes(desk.annotator.line())
         assert planes.shape == (*SHAPE, 3) and planes.dtype == np.uint8
         np.testing.assert_array_equal(planes[4, :, :], given.read(desk.annotator.line().at(4)))
 

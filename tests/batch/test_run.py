@@ -228,22 +228,15 @@ class TestWhatCannotBeDone:
         for channels in (
             (ChannelReference("case"), ChannelReference("other")),
             (ChannelReference("other"),),
-            (ChannelReference("case", gamma=0.5),),
         ):
             image = ImageReference("case", SHAPE, channels=channels)
             assert "channels of the model's input" in self.refusal(job, model, dataclasses.replace(said, image=image))
 
-    def test_limits_of_the_one_channel_are_taken(
-        self, job: BatchJob, model: BrightPartsModel, said: PromptsFile, monkeypatch: pytest.MonkeyPatch
+    def test_limits_beside_those_of_the_prompts_file(
+        self, job: BatchJob, model: BrightPartsModel, said: PromptsFile
     ) -> None:
-        seen = []
-        monkeypatch.setattr(
-            "napari_segnext.batch.run.propagate", lambda *args, **options: seen.append(options) or iter(())
-        )
         image = ImageReference("case", SHAPE, channels=(ChannelReference("case", contrast_limits=(10, 90)),))
-        write_prompts_file(job.prompts, dataclasses.replace(said, image=image, zoom=False))
-        run_job(job, model)
-        assert (seen[0]["contrast_limits"], seen[0]["zoom"]) == ((10, 90), False)
+        write_prompts_file(job.prompts, dataclasses.replace(said, image=image))
         with pytest.raises(BatchError, match="leave out --contrast-limits"):
             run_job(with_settings(job, contrast_limits=(0, 9)), model)
 

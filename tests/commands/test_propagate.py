@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,15 @@ import tifffile
 
 from napari_segnext import Volume, load_model, read_volume
 from napari_segnext.batch import write as write_module
-from napari_segnext.prompts.prompts_file import read_prompts_file
+from napari_segnext.models.segnext import SegNext
+from napari_segnext.prompts.prompts_file import (
+    ChannelReference,
+    ImageReference,
+    read_prompts_file,
+    write_prompts_file,
+)
 from napari_segnext.propagation import StopRules, propagate
+from napari_segnext.session import stretch_channel
 from tests.commands.volumes_to_propagate import SHAPE, write_volumes
 
 if TYPE_CHECKING:
@@ -123,6 +131,9 @@ class TestVolumes:
         settings = json.loads((tmp_path / "a.report.json").read_text())["made_of"]["settings"]
         assert settings == {
             "axis": None,
+            "time": None,
+            "over_time": False,
+            "at_slice": None,
             "slices": [2, 11],
             "direction": "up",
             "stop_rules": {
@@ -135,7 +146,9 @@ class TestVolumes:
             },
             "zoom": False,
             "contrast_limits": None,
+            "channels": [],
             "per_object": False,
+            "without_time": False,
             "doubtful": 0.8,
         }
         assert not labels_of(tmp_path / "a.tif")[[0, 1, 2, 3, 11]].any()
@@ -252,6 +265,10 @@ class TestWrongUsage:
             (("--slices", "4"), "--slices is '4'; expected A:B"),
             (("--slices", "7:4"), "slices are 7:4; expected the first below the second"),
             (("--axis", "5"), "axis is 5; expected 0, 1 or 2"),
+            (("--time", "soon"), "--time is 'soon'; expected the number of a time point, from 0, or all"),
+            (("--time", "1", "--over-time"), "leave one of them out"),
+            (("--at-slice", "1"), "--at-slice is 1; expected the number of a slice, from 0, and --over-time with it"),
+            (("--channels", "a,b,c,d"), "there are 4 channels; expected 1 to 3"),
             (("--direction", "left"), "direction is 'left'; expected both, up or down"),
             (("--min-overlap", "2"), "min_overlap is 2.0; expected 0 to 1"),
             (("--max-area-ratio", "0.5"), "max_area_ratio is 0.5; expected a number above 1"),
@@ -315,3 +332,96 @@ class TestWrongUsage:
         (prompts / "case0.prompts.json").write_text("{}")
         done = cli("propagate", volumes[0], "-p", prompts, "-m", tiny_model, "-o", tmp_path / "out")
         assert (done.exit_code, "both are there" in done.stderr) == (2, True)
+
+
+class TestTimeAndChannels:
+    """`series.tif`: (T, Z, C, Y, X), a ball that is only in channel 1, annotated at time point 1."""
+
+    @pytest.fixture
+    def series(self, volumes: list[Path], tmp_path: Path) -> Path:
+        ball = tifffile.imread(volumes[0])
+        pixels = np.stack([np.stack([255 - ball, np.roll(ball, time, -1)], 1) for time in range(2)])
+        tifffile.imwrite(tmp_path / "series.tif", pixels, imagej=True, metadata={"axes": "TZCYX"})
+        return tmp_path / "series.tif"
+
+    @pytest.fixture
+    def said(self, prompts: Path, tmp_path: Path) -> Path:
+        """As the annotator writes prompts: axes are counted as in the file, the channel axis is the nearest."""
+        file = read_prompts_file(prompts / "case0.json")
+        objects = tuple(
+            replace(
+                item,
+                slices=tuple(replace(one, axis=2, index=1, others=((1, one.index), (0, 1))) for one in item.slices),
+            )
+            for item in file.objects
+        )
+        channels = (ChannelReference("series", 2, 1, (20, 200), 0.8), ChannelReference("series", 2, 0))
+        image = ImageReference("series", (2, SHAPE[0], 2, *SHAPE[1:]), channels=channels)
+        write_prompts_file(tmp_path / "said.json", replace(file, objects=objects, image=image))
+        return tmp_path / "said.json"
+
+    def expected(self, series: Path, prompts: Path, tiny_model: Path) -> np.ndarray:
+        pixels = tifffile.imread(series)[1]
+        red, green = (
+            np.stack([stretch_channel(plane, *how) for plane in pixels[:, channel]])
+            for channel, how in ((1, ((20, 200), 0.8)), (0, ()))
+        )
+        seen = np.stack([red, green, np.zeros_like(red)], -1)
+        found = np.zeros((2, *SHAPE), int)
+        said = read_prompts_file(prompts / "case0.json")
+        for result in propagate(load_model(tiny_model, "cpu"), Volume(seen), said):
+            plane = found[1, result.index]
+            plane[result.mask & (plane == 0)] = result.label
+        return found
+
+    def test_as_the_prompts_file_says(
+        self, cli: Cli, series: Path, said: Path, prompts: Path, tiny_model: Path, tmp_path: Path
+    ) -> None:
+        options = ("-p", said, "-m", tiny_model, "-o", tmp_path / "out.zarr")
+        done = cli("propagate", series, *options)
+        assert done.exit_code == 0, done.output
+        found = labels_of(tmp_path / "out.zarr")
+        np.testing.assert_array_equal(found, self.expected(series, prompts, tiny_model))
+        assert (found == 1).any()
+        assert "skipped" in cli("propagate", series, *options).stdout
+        done = cli("propagate", series, *options, "--time", 1, "--without-time")
+        assert "wrote" in done.stdout
+        np.testing.assert_array_equal(labels_of(tmp_path / "out.zarr"), found[1])
+
+    def test_over_time(self, cli: Cli, series: Path, said: Path, tiny_model: Path, tmp_path: Path) -> None:
+        options = ("-p", said, "-m", tiny_model, "-o", tmp_path / "out.tif", "--over-time", "--no-stop")
+        done = cli("propagate", series, *options)
+        assert done.exit_code == 2 and "there are prompts on the slices 4, 6, 8; expected one" in done.stderr
+        done = cli("propagate", series, *options, "--at-slice", 8)
+        assert done.exit_code == 0, done.output
+        found = labels_of(tmp_path / "out.tif")
+        assert found.shape == (2, *SHAPE)
+        assert (found[:, 8] == 1).any(axis=(1, 2)).all() and not np.delete(found, 8, axis=1).any()
+
+    def test_what_was_encoded_ahead_is_found(
+        self,
+        cli: Cli,
+        series: Path,
+        said: Path,
+        tiny_model: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        cache = ("--cache-folder", tmp_path / "cache", "--cache-size", 1)
+        done = cli("embed", series, "-p", said, "-m", tiny_model, "--no-zoom", *cache)
+        assert done.exit_code == 0, done.output
+        assert f"{SHAPE[0]} slices are in the cache ({SHAPE[0]} new" in done.stdout
+        monkeypatch.setattr(SegNext, "encode_image", None)
+        options = ("-p", said, "-m", tiny_model, "--no-zoom", "-o", tmp_path / "out.tif")
+        done = cli("propagate", series, *options, *cache)
+        assert done.exit_code == 0, done.output
+
+    def test_embed_goes_through_all_time_points(self, cli: Cli, series: Path, tiny_model: Path, tmp_path: Path) -> None:
+        command = ("embed", series, "-m", tiny_model, "--cache-folder", tmp_path / "cache", "--cache-size", 1)
+        done = cli(*command)
+        assert done.exit_code == 2 and "Choose with --channels" in done.stderr
+        done = cli(*command, "--channels", "channel 2", "--time", 1)
+        assert f"{SHAPE[0]} slices are in the cache ({SHAPE[0]} new" in done.stdout
+        done = cli(*command, "--channels", "1")
+        assert f"{2 * SHAPE[0]} slices are in the cache ({SHAPE[0]} new" in done.stdout
+        assert "--time is 7; expected 0 to 1" in cli(*command, "--channels", "1", "--time", 7).stderr

@@ -6,12 +6,16 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import tifffile
 
 from napari_segnext.batch import BatchSettings, iterate_batch, plan_jobs
 from napari_segnext.errors import BatchError
+from napari_segnext.prompts.prompts_file import read_prompts_file, write_prompts_file
 from napari_segnext.session import disk_cache_settings
 from tests.commands.volumes_to_propagate import write_volumes
 
@@ -88,6 +92,29 @@ def test_command_goes_on_and_tells_what_failed(cluster: Any, cli: Cli, tiny_mode
     assert again.exit_code == 2
     assert again.stdout.count("skipped") == 2
     assert json.loads((tmp_path / "out" / "batch.report.json").read_text())["skipped"] == 2
+
+
+def test_time_points_and_channels_as_on_one_machine(cluster: Any, cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
+    (volume,) = write_volumes(tmp_path / "in", 1)
+    ball = tifffile.imread(volume)
+    series = tmp_path / "case0.tif"
+    pixels = np.stack([np.stack([255 - ball, ball], 1)] * 2)
+    tifffile.imwrite(series, pixels, imagej=True, metadata={"axes": "TZCYX"})
+    said = read_prompts_file(tmp_path / "in" / "prompts" / "case0.json")
+    objects = tuple(
+        replace(item, slices=tuple(replace(one, axis=1, others=((0, time),)) for one in item.slices for time in (0, 1)))
+        for item in said.objects
+    )
+    write_prompts_file(tmp_path / "said.json", replace(said, objects=objects))
+    command = ("propagate", series, "-p", tmp_path / "said.json", "-m", tiny_model)
+    options = ("--time", "all", "--channels", "channel 2,0", "--cache-folder", tmp_path / "cache", "--cache-size", 1)
+    address = cluster.scheduler_address
+    for where in (("--scheduler", address, "-o", tmp_path / "there"), ("-o", tmp_path / "here")):
+        done = cli(*command, *options, *where)
+        assert done.exit_code == 0, done.output
+    assert written(tmp_path / "there") == written(tmp_path / "here")
+    labels = tifffile.imread(tmp_path / "here" / "case0.tif")
+    assert labels.shape == (2, *ball.shape) and (labels == 1).any(axis=(1, 2, 3)).all()
 
 
 def test_files_that_workers_do_not_see_are_named(cluster: Any, tiny_model: Path, tmp_path: Path) -> None:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_segnext.annotator.coordinates import finest_level, image_plane
+from napari_segnext.annotator.coordinates import finest_level
 from napari_segnext.annotator.errors import LayerMismatchError
 from napari_segnext.annotator.layers import has_grid_of
 from napari_segnext.prompts import ChannelReference
@@ -18,10 +16,10 @@ from napari_segnext.prompts import ChannelReference
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
     from napari_segnext._types import Image
     from napari_segnext.annotator.coordinates import ShownSlice
+    from napari_segnext.annotator.slice_line import SliceLine
+    from napari_segnext.session import SeenChannel, SeenPlanes
 
 MAX_CHANNELS = 3
 
@@ -59,15 +57,12 @@ class Channel:
         """Whether the layer's plane is taken as it is."""
         return self.axis is None and self.contrast_limits is None and self.gamma == 1
 
-    def plane(self, shown: ShownSlice) -> NDArray[np.uint8]:
-        """`(rows, columns)` uint8: the plane, stretched."""
-        from napari_segnext.session import stretch_channel
+    @property
+    def seen(self) -> SeenChannel:
+        """The same of the layer's array as it is now."""
+        from napari_segnext.session import SeenChannel
 
-        places = list(shown.selector)
-        if self.axis is not None and self.axis not in shown.axes:
-            places[self.axis] = self.index
-        pixels = np.asarray(finest_level(self.layer)[tuple(places)])
-        return stretch_channel(pixels, self.contrast_limits, self.gamma)
+        return SeenChannel(finest_level(self.layer), self.axis, self.index, self.contrast_limits, self.gamma)
 
 
 @dataclass(frozen=True)
@@ -94,12 +89,15 @@ class ModelInput:
 
     def read(self, shown: ShownSlice) -> Image:
         """The plane that the model sees, `(rows, columns)` or `(rows, columns, 3)`. Lazy arrays are computed here."""
-        first = self.channels[0]
-        if len(self.channels) == 1:
-            return image_plane(finest_level(first.layer), shown) if first.is_plain else first.plane(shown)
-        from napari_segnext.session import stack_channels
+        from napari_segnext.session import seen_plane
 
-        return stack_channels([channel.plane(shown) for channel in self.channels])
+        return seen_plane([channel.seen for channel in self.channels], shown.selector)
+
+    def planes(self, line: SliceLine) -> SeenPlanes:
+        """All planes of a line as the model sees them, read one by one; layers as they are now."""
+        from napari_segnext.session import SeenPlanes
+
+        return SeenPlanes([channel.seen for channel in self.channels], line.first.selector, line.axis)
 
     @property
     def references(self) -> tuple[ChannelReference, ...]:

@@ -10,16 +10,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_segnext.annotator.coordinates import finest_level
 from napari_segnext.annotator.propagation_plan import KnownObject, RunPlan, find_sources, plan_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
+    from napari_segnext.annotator.depth import DepthPlanes
     from napari_segnext.annotator.model_input import ModelInput
     from napari_segnext.annotator.slice_line import SliceLine
     from napari_segnext.models.interface import InteractiveModel
@@ -54,6 +50,8 @@ class Job:
         Whether a question of the user's is being answered.
     n_images
         How often the image got other pixels: what came from the former ones is out of date.
+    depth, depth_settings
+        Depth of the slices, and where it comes from, as text; None and empty where the model sees it.
     """
 
     line: SliceLine
@@ -68,12 +66,15 @@ class Job:
     labels: Any
     is_user_waiting: Callable[[], bool] = field(default=lambda: False)
     n_images: int = 0
+    depth: DepthPlanes | None = None
+    depth_settings: str = ""
 
     @property
     def settings(self) -> str:
         """What all results depend on besides masks and pixels, as text."""
         identity = self.model.identity
-        return f"{identity.name} {identity.sha256} {self.zoom} {self.model_input.references} {self.n_images}"
+        seen = f"{self.model_input.references} {self.n_images}{self.depth_settings and f' {self.depth_settings}'}"
+        return f"{identity.name} {identity.sha256} {self.zoom} {seen}"
 
 
 class PropagationWork:
@@ -134,7 +135,8 @@ class PropagationWork:
         from napari_segnext.volumes import Volume
 
         job = self._job
-        volume = Volume(PlanesOfLine(job.model_input, job.line), spacing=_spacing(job))
+        volume = Volume(job.model_input.planes(job.line), spacing=_spacing(job))
+        depth = None if job.depth is None else Volume(job.depth, spacing=_spacing(job))
         for part in plan.parts:
             objects = [
                 ObjectToPropagate(one.known.label, {index: mask.unpacked() for index, mask in one.sources.items()})
@@ -149,6 +151,7 @@ class PropagationWork:
                 direction=job.direction,
                 rules=job.rules,
                 zoom=job.zoom,
+                depth=depth,
                 is_wanted=self._begin_slice,
             )
             yield from (result for result in results if result.source is not Source.ANNOTATED)
@@ -170,34 +173,6 @@ class PropagationWork:
             time.sleep(0.01)
         self.n_done += self._is_wanted
         return self._is_wanted
-
-
-class PlanesOfLine:
-    """The planes of a line as the model sees them, as a lazy array `(n, rows, columns[, C])`.
-
-    Parameters
-    ----------
-    model_input
-        Channels, contrast and gamma.
-    line
-        Where the planes lie.
-    """
-
-    def __init__(self, model_input: ModelInput, line: SliceLine) -> None:
-        self._input = model_input
-        self._line = line
-        first = model_input.channels[0]
-        is_plain = len(model_input.channels) == 1 and first.is_plain
-        array = finest_level(first.layer)
-        channels: tuple[int, ...] = (3,) if len(model_input.channels) > 1 else ()
-        if is_plain and first.layer.rgb:
-            channels = (int(array.shape[-1]),)
-        self.dtype = np.dtype(array.dtype) if is_plain else np.dtype(np.uint8)
-        self.shape = (line.n, *line.first.shape, *channels)
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        index, *rest = key if isinstance(key, tuple) else (key,)
-        return np.asarray(self._input.read(self._line.at(int(index)))[tuple(rest)])
 
 
 def _spacing(job: Job) -> tuple[float, float, float]:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segnext.batch.finished import outcome_if_finished
 from napari_segnext.batch.iterate import error_line, outcome_of
+from napari_segnext.batch.lines import lines_of
 from napari_segnext.batch.outcome import JobOutcome, counted
-from napari_segnext.batch.resources import FileStamp, cache_for, last_volume, model_for
-from napari_segnext.batch.said import HowToLook, how_to_look, model_named, require_belonging
+from napari_segnext.batch.resources import FileStamp, cache_for, last_images, model_for
+from napari_segnext.batch.said import model_named
 from napari_segnext.errors import BatchError
 from napari_segnext.prompts.prompts_file import read_prompts_file
 from napari_segnext.propagation import embed_volume
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segnext.batch.job import BatchJob
+    from napari_segnext.batch.lines import Line
     from napari_segnext.prompts import PromptsFile
-    from napari_segnext.volumes import Volume
 
 TIMEOUT_S = 10
 """For the scheduler to answer."""
@@ -52,13 +53,13 @@ class Survey:
     outcome
         If nothing is left to do: it is done, or cannot be.
     chunks
-        (first, stop) of slices to encode.
+        (number of the line, first, stop) of slices to encode.
     unseen
         Paths of the job that the worker does not see.
     """
 
     outcome: JobOutcome | None = None
-    chunks: tuple[tuple[int, int], ...] = ()
+    chunks: tuple[tuple[int, int, int], ...] = ()
     unseen: tuple[Path, ...] = ()
 
 
@@ -107,27 +108,27 @@ def survey(job: BatchJob, overwrite: bool) -> Survey:
         finished = None if overwrite else outcome_if_finished(job)
         if finished is not None:
             return Survey(finished)
-        volume, said, how = _opened(job)
-        return Survey(chunks=_chunks(job, volume, said, how) if job.settings.cache is not None else ())
+        _, lines = _opened(job)
+        return Survey(chunks=_chunks(job, lines) if job.settings.cache is not None else ())
     except Exception as error:  # noqa: BLE001 - a bad volume, whatever is bad about it, does not stop the rest
         return Survey(JobOutcome(job.volume, job.output, "failed", error=error_line(error)))
 
 
-def encode(job: BatchJob, first: int, stop: int) -> int:
-    """Task: a chunk of slices into the cache on disk; how many are there now.
+def encode(job: BatchJob, number: int, first: int, stop: int) -> int:
+    """Task: a chunk of slices of a line into the cache on disk; how many are there now.
 
     What is wrong with a slice is told when the volume is filled, if the slice is needed there.
     """
     n_done = 0
     with contextlib.suppress(ValueError, OSError):
-        volume, said, how = _opened(job)
+        said, lines = _opened(job)
+        line = lines[number]
         steps = embed_volume(
             model_for(model_named(said, job.settings), job.settings.device),
-            volume,
-            axis=how.axis,
+            line.volume,
             slices=(first, stop),
-            contrast_limits=how.contrast_limits,
-            zoom=how.zoom,
+            contrast_limits=line.seen.contrast_limits,
+            zoom=line.zoom,
             cache=cache_for(job.settings.cache),
         )
         for step in steps:
@@ -200,7 +201,7 @@ class _Run:
             return JobOutcome(job.volume, job.output, "failed", error=_unseen_error(result.unseen))
         if result.outcome is not None:
             return result.outcome  # type: ignore[no-any-return]
-        chunks = [self._submit(encode, job, first, stop) for first, stop in result.chunks]
+        chunks = [self._submit(encode, job, *chunk) for chunk in result.chunks]
         filling = self._submit(fill, job, self._overwrite, chunks, priority=1)
         self._chunks.update(chunks)
         self._n_chunks += len(chunks)
@@ -239,22 +240,24 @@ def _connected(address: str) -> Iterator[Any]:
         yield client
 
 
-def _opened(job: BatchJob) -> tuple[Volume, PromptsFile, HowToLook]:
-    volume = last_volume(job.volume, FileStamp.of(job.volume))
+def _opened(job: BatchJob) -> tuple[PromptsFile, tuple[Line, ...]]:
+    images = last_images(job.volume, FileStamp.of(job.volume))
     said = read_prompts_file(job.prompts)
-    require_belonging(said, volume, job.volume.name)
-    return volume, said, how_to_look(said, job.settings)
+    return said, lines_of(said, images, job.settings, job.volume.name)
 
 
-def _chunks(job: BatchJob, volume: Volume, said: PromptsFile, how: HowToLook) -> tuple[tuple[int, int], ...]:
+def _chunks(job: BatchJob, lines: tuple[Line, ...]) -> tuple[tuple[int, int, int], ...]:
     """Slices about the annotated ones, as far as they are asked for."""
-    annotated = [one.index for item in said.objects for one in item.slices if one.axis == how.axis and not one.others]
-    first, stop = job.settings.slices or (0, volume.n_slices(how.axis))
+    return tuple((number, *chunk) for number, line in enumerate(lines) for chunk in _chunks_of(line, job))
+
+
+def _chunks_of(line: Line, job: BatchJob) -> list[tuple[int, int]]:
+    first, stop = job.settings.slices or (0, line.n)
     below = 0 if job.settings.direction == "up" else SLICES_BEYOND
     above = 0 if job.settings.direction == "down" else SLICES_BEYOND
-    first = max(0, first, min(annotated) - below)
-    stop = min(volume.n_slices(how.axis), stop, max(annotated) + 1 + above)
-    return tuple((start, min(start + CHUNK_SLICES, stop)) for start in range(first, stop, CHUNK_SLICES))
+    first = max(0, first, min(line.indices) - below)
+    stop = min(line.n, stop, max(line.indices) + 1 + above)
+    return [(start, min(start + CHUNK_SLICES, stop)) for start in range(first, stop, CHUNK_SLICES)]
 
 
 def _task_error(error: BaseException) -> str:

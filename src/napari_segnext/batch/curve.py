@@ -33,16 +33,16 @@ def confidence_curve(report: ObjectReport, doubtful: float) -> str:
     rows = report.slices
     indices = [row.index for row in rows] + [end.index for end in report.ends if end.is_by_rule]
     scale = _Scale(min(indices), max(indices))
-    parts = [*_axes(scale), _line(scale, (scale.first, doubtful), (scale.last, doubtful), "limit")]
+    parts = [*_axes(scale, report.noun), _line(scale, (scale.first, doubtful), (scale.last, doubtful), "limit")]
     parts += [
         f'<polyline class="curve" points="{" ".join(scale.point(row.index, row.confidence) for row in run)}"/>'
         for run in _runs(rows)
     ]
-    parts += [_end(scale, end.index, end.reason) for end in report.ends if end.is_by_rule]
+    parts += [_end(scale, end.index, end.reason, report.noun) for end in report.ends if end.is_by_rule]
     n_filled = len(report.filled)
     for row in rows:
         x, y = scale.x(row.index), scale.y(row.confidence)
-        words = f"<title>slice {row.index}: {row.confidence:.2f}, {escaped(row.source.value)}</title>"
+        words = f"<title>{report.noun} {row.index}: {row.confidence:.2f}, {escaped(row.source.value)}</title>"
         if row.source is Source.ANNOTATED:
             parts.append(
                 f'<rect class="annotated" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10">{words}</rect>'
@@ -51,7 +51,7 @@ def confidence_curve(report: ObjectReport, doubtful: float) -> str:
             parts.append(f'<circle class="doubtful" cx="{x:.1f}" cy="{y:.1f}" r="4">{words}</circle>')
         elif n_filled <= MAX_DOTS:
             parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.5">{words}</circle>')
-    label = f"Confidence of object {escaped(report.title)} by slice"
+    label = f"Confidence of object {escaped(report.title)} by {report.noun}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
         + "".join(parts)
@@ -85,7 +85,7 @@ def _runs(rows: Iterable[SliceRow]) -> list[list[SliceRow]]:
     return runs
 
 
-def _axes(scale: _Scale) -> list[str]:
+def _axes(scale: _Scale, noun: str) -> list[str]:
     parts = []
     for level in (0.0, 0.5, 1.0):
         y = scale.y(level)
@@ -97,7 +97,7 @@ def _axes(scale: _Scale) -> list[str]:
     for index in range(first_tick, scale.last + 1, step):
         parts.append(f'<text x="{scale.x(index):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{index}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle:.1f}" y="{HEIGHT - 4}" text-anchor="middle">slice</text>')
+    parts.append(f'<text x="{middle:.1f}" y="{HEIGHT - 4}" text-anchor="middle">{noun}</text>')
     return parts
 
 
@@ -113,6 +113,6 @@ def _line(scale: _Scale, start: tuple[float, float], stop: tuple[float, float], 
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _end(scale: _Scale, index: int, reason: str) -> str:
-    x, words = scale.x(index), f"<title>ended at slice {index}: {escaped(reason)}</title>"
+def _end(scale: _Scale, index: int, reason: str, noun: str) -> str:
+    x, words = scale.x(index), f"<title>ended at {noun} {index}: {escaped(reason)}</title>"
     return f'<line class="end" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}">{words}</line>'

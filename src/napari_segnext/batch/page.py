@@ -14,7 +14,9 @@ from napari_segnext.batch.report import versions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from napari_segnext.batch.lines import Where
     from napari_segnext.batch.report import EndOfObject, JobReport, ObjectReport
+    from napari_segnext.prompts import ChannelReference
 
 MAX_LISTED = 40
 """Doubtful slices that are written out."""
@@ -61,7 +63,7 @@ class Picture:
     caption: str
 
 
-def report_page(report: JobReport, pictures: Mapping[int, Iterable[Picture]]) -> str:
+def report_page(report: JobReport, pictures: Mapping[str, Iterable[Picture]]) -> str:
     """The page, as HTML that is also XML.
 
     Parameters
@@ -69,14 +71,14 @@ def report_page(report: JobReport, pictures: Mapping[int, Iterable[Picture]]) ->
     report
         What is known of the volume.
     pictures
-        Label → pictures of the object.
+        Anchor of an object → pictures of it.
     """
     body = [
         f"<h1>{escaped(report.volume_name)}</h1>",
         f"<p>{_summary(report)}</p>",
         *(f'<p class="warning">{escaped(warning)}</p>' for warning in report.warnings),
         _table(report),
-        *(_section(one, report, pictures.get(one.label, ())) for one in report.objects),
+        *(_section(one, report, pictures.get(one.anchor, ())) for one in report.objects),
         _details(report),
     ]
     return (
@@ -93,7 +95,8 @@ def _number(value: float | None, digits: int = 2) -> str:
 
 
 def _summary(report: JobReport) -> str:
-    words = f"{counted(len(report.objects), 'object')}, {counted(report.n_slices, 'slice')} filled"
+    noun = report.objects[0].noun if report.objects else "slice"
+    words = f"{counted(len(report.objects), 'object')}, {counted(report.n_slices, noun)} filled"
     if report.n_slices:
         words += (
             f" with a mean confidence of {_number(report.mean_confidence)}, {report.n_doubtful} of them in doubt "
@@ -118,18 +121,18 @@ def _table(report: JobReport) -> str:
             f"{one.physical_volume:.6g}",
         )
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
-        rows.append(f'<tr><td><a href="#object-{one.label}">{escaped(one.title)}</a></td>{numbers}</tr>')
+        rows.append(f'<tr><td><a href="#{one.anchor}">{escaped(one.title)}</a></td>{numbers}</tr>')
     headings = f"<th>{head[0]}</th>" + "".join(f'<th class="number">{cell}</th>' for cell in head[1:])
     return f"<table><thead><tr>{headings}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
 def _section(one: ObjectReport, report: JobReport, pictures: Iterable[Picture]) -> str:
     kind = f' <span class="quiet">{escaped(one.class_name)}</span>' if one.class_name else ""
-    annotated = ", ".join(f"slice {row.index}" for row in one.annotated)
+    annotated = ", ".join(f"{one.noun} {row.index}" for row in one.annotated)
     parts = [
         f"<h2>Object {escaped(one.title)}{kind}</h2>",
-        f"<p>Annotated on {annotated or 'no slice'}.</p>",
-        *(f"<p>{_end_words(end)}</p>" for end in one.ends),
+        f"<p>{'Annotated at' if one.noun == 'time point' else 'Annotated on'} {annotated or 'no slice'}.</p>",
+        *(f"<p>{_end_words(end, one.noun)}</p>" for end in one.ends),
     ]
     if one.doubtful:
         listed = ", ".join(map(str, one.doubtful[:MAX_LISTED]))
@@ -142,24 +145,40 @@ def _section(one: ObjectReport, report: JobReport, pictures: Iterable[Picture]) 
         f'{base64.b64encode(each.png).decode("ascii")}"/><figcaption>{escaped(each.caption)}</figcaption></figure>'
         for each in pictures
     )
-    return f'<section id="object-{one.label}">{"".join(parts)}<div class="pictures">{figures}</div></section>'
+    return f'<section id="{one.anchor}">{"".join(parts)}<div class="pictures">{figures}</div></section>'
 
 
-def _end_words(end: EndOfObject) -> str:
+def _end_words(end: EndOfObject, noun: str) -> str:
     way = "Upwards" if end.direction == "up" else "Downwards"
     if end.is_by_rule:
-        return f"{way} it ends before slice {end.index}: {escaped(end.reason)}."
-    return f"{way} to slice {end.index}, {escaped(end.reason)}."
+        return f"{way} it ends before {noun} {end.index}: {escaped(end.reason)}."
+    return f"{way} to {noun} {end.index}, {escaped(end.reason)}."
+
+
+def _where_words(where: tuple[Where, ...]) -> str:
+    first = where[0]
+    if first.is_over_time:
+        return f"time, at slice {first.at_slice} along axis {first.axis}"
+    times = ", ".join(str(one.time) for one in where if one.time is not None)
+    return f"{first.axis}, at time {times}" if times else str(first.axis)
+
+
+def _channel_words(channel: ChannelReference) -> str:
+    words = channel.name if channel.axis is None else f"{channel.name}, {channel.index} along axis {channel.axis}"
+    if channel.contrast_limits is not None:
+        words += " from {:g} to {:g}".format(*channel.contrast_limits)
+    return words if channel.gamma == 1 else f"{words}, gamma {channel.gamma:g}"
 
 
 def _details(report: JobReport) -> str:
-    shape = " × ".join(map(str, report.shape_zyx))
+    shape = " × ".join(map(str, report.shape))
     spacing = " × ".join(f"{size:g}" for size in report.spacing)
     per_slice = f", {report.seconds / report.n_slices:.3f} s for each object and slice" if report.n_slices else ""
     entries = {
         "Volume": f"{report.volume_path} ({shape} voxels of {spacing} {report.unit})".replace(" )", ")"),
         "Prompts": report.prompts_path,
-        "Axis": str(report.axis),
+        "Axis": _where_words(report.where),
+        "Model sees": "; ".join(map(_channel_words, report.channels)) or "the image as it is",
         "Model": f"{report.model.name}, SHA-256 {report.model.sha256 or 'unknown'}",
         "Time": f"{report.seconds:.1f} s on {report.device}{per_slice}",
         "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_segnext.batch.images import is_case
 from napari_segnext.batch.job import BatchJob, BatchSettings
 from napari_segnext.batch.outcome import JobOutcome
 from napari_segnext.errors import BatchError
@@ -67,7 +68,7 @@ def plan_jobs(
     settings
         How all are filled.
     suffix
-        Of the files in an output folder; by default .nii.gz for NIfTI, .zarr for zarr, else .tif.
+        Of the files in an output folder; by default .nii.gz for NIfTI and BraTS cases, .zarr for zarr, else .tif.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def _check_output_file(paths: list[Path], output: Path, suffix: str) -> None:
 
 def _suffix_for(path: Path) -> str:
     suffix = suffix_of(path)
-    if suffix in NIFTI_SUFFIXES:
+    if suffix in NIFTI_SUFFIXES or is_case(path):
         return ".nii.gz"
     return ".zarr" if suffix.endswith(".zarr") else ".tif"
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from napari_segnext.propagation import Source
 
 if TYPE_CHECKING:
+    from napari_segnext.batch.lines import Where
     from napari_segnext.models.interface import ModelIdentity
+    from napari_segnext.prompts import ChannelReference
 
 REPORT_FORMAT = "napari-segnext/propagation-report"
 REPORT_VERSION = 1
@@ -84,7 +86,11 @@ class ObjectReport:
     n_voxels
         Of the label.
     physical_volume
-        In the volume's unit to the third power.
+        In the volume's unit to the third power; over time, summed over time points.
+    time
+        The time point; None over time, and for volumes without time.
+    noun
+        What `slices` are: `"slice"`, or over time `"time point"`.
     """
 
     label: int
@@ -95,6 +101,8 @@ class ObjectReport:
     doubtful: tuple[int, ...]
     n_voxels: int
     physical_volume: float
+    time: int | None = None
+    noun: str = "slice"
 
     @property
     def annotated(self) -> tuple[SliceRow, ...]:
@@ -108,8 +116,14 @@ class ObjectReport:
 
     @property
     def title(self) -> str:
-        """Its number and what the user calls it."""
-        return f"{self.label} · {self.name}" if self.name else f"{self.label}"
+        """Its number, what the user calls it, and when it is seen."""
+        when = "" if self.time is None else f", time point {self.time}"
+        return (f"{self.label} · {self.name}" if self.name else f"{self.label}") + when
+
+    @property
+    def anchor(self) -> str:
+        """Its name within the report."""
+        return f"object-{self.label}" if self.time is None else f"object-{self.label}-time-{self.time}"
 
     def to_json(self) -> dict[str, Any]:
         """One entry of the report."""
@@ -118,6 +132,7 @@ class ObjectReport:
             "label": self.label,
             "name": self.name,
             "class_name": self.class_name,
+            "time": self.time,
             "annotated_slices": [row.index for row in self.annotated],
             "n_filled": len(confidences),
             "filled_slices": [row.index for row in self.filled],
@@ -144,14 +159,16 @@ class JobReport:
     ----------
     volume_name, volume_path, prompts_path
         What was read.
-    shape_zyx, spacing, unit
-        Of the volume.
-    axis
-        Along which slices follow each other.
+    shape, spacing, unit
+        Of the volume: (Z, Y, X), with time first where there is such, and the size of a voxel along (Z, Y, X).
+    where
+        Which slices follow each other; several lines differ by the time point.
+    channels
+        What the model saw; empty for the image as it is.
     model, device
         What answered, and where.
     objects
-        In the order of the prompts file.
+        In the order of the prompts file; one after the other for each time point.
     seconds
         Of propagation, without reading and writing.
     doubtful
@@ -165,10 +182,11 @@ class JobReport:
     volume_name: str
     volume_path: str
     prompts_path: str
-    shape_zyx: tuple[int, int, int]
+    shape: tuple[int, ...]
     spacing: tuple[float, ...]
     unit: str
-    axis: int
+    where: tuple[Where, ...]
+    channels: tuple[ChannelReference, ...]
     model: ModelIdentity
     device: str
     objects: tuple[ObjectReport, ...]
@@ -213,13 +231,17 @@ class JobReport:
             "volume": {
                 "name": self.volume_name,
                 "path": self.volume_path,
-                "shape": list(self.shape_zyx),
+                "shape": list(self.shape),
                 "spacing": list(self.spacing),
                 "unit": self.unit,
             },
             "prompts": self.prompts_path,
             "outputs": outputs,
-            "axis": self.axis,
+            "axis": self.where[0].axis,
+            "time_points": [one.time for one in self.where if one.time is not None],
+            "over_time": self.where[0].is_over_time,
+            "at_slice": self.where[0].at_slice,
+            "channels": [_channel_to_json(one) for one in self.channels],
             "model": {"name": self.model.name, "sha256": self.model.sha256, "licence": self.model.licence},
             "device": self.device,
             "seconds": round(self.seconds, 3),
@@ -234,6 +256,17 @@ class JobReport:
             "versions": versions(),
             "made_of": self.made_of,
         }
+
+
+def _channel_to_json(channel: ChannelReference) -> dict[str, Any]:
+    limits = channel.contrast_limits
+    return {
+        "name": channel.name,
+        "axis": channel.axis,
+        "index": None if channel.axis is None else channel.index,
+        "contrast_limits": None if limits is None else list(limits),
+        "gamma": channel.gamma,
+    }
 
 
 def versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_segnext.io import read_volume
+from napari_segnext.batch.images import Images, files_of, read_images
 from napari_segnext.session import EmbeddingCache, EmbeddingStore
 from napari_segnext.weights import find_weights, load_model
 from napari_segnext.weights.load import sha256_of
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from napari_segnext._disk_cache import DiskCacheSettings
     from napari_segnext.models.interface import InteractiveModel
-    from napari_segnext.volumes import Volume
 
 _LOCK = threading.Lock()
 """Tasks in threads of one worker load a model once."""
@@ -43,8 +42,7 @@ class FileStamp:
     @classmethod
     def of(cls, path: Path) -> FileStamp:
         """The stamp of a path that exists."""
-        files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-        states = [one.stat() for one in files]
+        states = [one.stat() for one in files_of(path)]
         return cls(sum(one.st_size for one in states), max((one.st_mtime_ns for one in states), default=0))
 
     def to_json(self) -> dict[str, int]:
@@ -89,12 +87,12 @@ def _cache(settings: DiskCacheSettings | None) -> EmbeddingCache:
     return EmbeddingCache(store=None if settings is None else EmbeddingStore.of(settings))
 
 
-def last_volume(path: Path, stamp: FileStamp) -> Volume:
-    """A volume that stays open for the next task: compressed files are read once for all chunks of slices."""
+def last_images(path: Path, stamp: FileStamp) -> Images:
+    """Images that stay open for the next task: compressed files are read once for all chunks of slices."""
     with _LOCK:
-        return _volume(path, stamp)
+        return _images(path, stamp)
 
 
 @functools.lru_cache(maxsize=1)
-def _volume(path: Path, stamp: FileStamp) -> Volume:
-    return read_volume(path)
+def _images(path: Path, stamp: FileStamp) -> Images:
+    return read_images(path)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_segnext.batch.finished import inputs_of
+from napari_segnext.batch.images import read_images
+from napari_segnext.batch.lines import lines_of
 from napari_segnext.batch.report import JobReport
 from napari_segnext.batch.resources import cache_for, model_for
-from napari_segnext.batch.said import how_to_look, model_named, objects_of, require_belonging, warnings_about
-from napari_segnext.batch.tally import Tally
+from napari_segnext.batch.said import model_named, objects_of, warnings_about
+from napari_segnext.batch.tally import Tally, empty_labels
 from napari_segnext.batch.write import require_replaceable, write_all
 from napari_segnext.errors import BatchError
-from napari_segnext.io import read_volume
 from napari_segnext.prompts.prompts_file import read_prompts_file
 from napari_segnext.propagation import propagate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_segnext.batch.job import BatchJob
-    from napari_segnext.batch.said import HowToLook
+    from napari_segnext.batch.job import BatchJob, BatchSettings
+    from napari_segnext.batch.lines import Line
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import PromptsFile
     from napari_segnext.volumes import Volume
@@ -67,41 +68,58 @@ def run_job(
         If what they hold cannot be used, or another file lies in the place of the labels.
     """
     require_replaceable(job, overwrite=overwrite)
-    volume = read_volume(job.volume)
+    images = read_images(job.volume)
     said = read_prompts_file(job.prompts)
-    require_belonging(said, volume, job.volume.name)
-    how = how_to_look(said, job.settings)
+    lines = lines_of(said, images, job.settings, job.volume.name)
     if model is None:
         model = model_for(model_named(said, job.settings), job.settings.device)
     made_of = inputs_of(job, model.identity.sha256)
 
     start = time.perf_counter()
-    steps = _Steps(on_progress, is_wanted, _most_steps(said, volume, how, job))
-    tally = _filled(job, model, volume, said, how, steps)
+    steps = _Steps(on_progress, is_wanted, sum(_most_steps(line, job.settings) for line in lines))
+    labels = empty_labels(images.volume, lines)
+    tallies = [Tally(line, labels, images.volume.spacing) for line in lines]
+    for tally in tallies:
+        _fill(tally, job.settings, model, steps)
     seconds = time.perf_counter() - start
     if steps.is_stopped:
         return None
-    report = JobReport(
+    report = _report(job, images.volume, said, tallies, model, seconds, made_of)
+    if inputs_of(job, model.identity.sha256) != made_of:
+        raise BatchError(f"'{job.volume.name}' or its prompts file changed while it was worked on. Run it again.")
+    time_point = lines[0].where.time if job.settings.without_time else None
+    write_all(job, report, labels if time_point is None else labels[time_point], images.volume, tallies)
+    steps.finish()
+    return report
+
+
+def _report(
+    job: BatchJob,
+    volume: Volume,
+    said: PromptsFile,
+    tallies: list[Tally],
+    model: InteractiveModel,
+    seconds: float,
+    made_of: dict[str, Any],
+) -> JobReport:
+    lines = [tally.line for tally in tallies]
+    return JobReport(
         volume_name=job.volume.name,
         volume_path=str(job.volume),
         prompts_path=str(job.prompts),
-        shape_zyx=volume.shape_zyx,
+        shape=volume.shape[: len(volume.axis_names)],
         spacing=volume.spacing,
         unit=volume.unit,
-        axis=how.axis,
+        where=tuple(line.where for line in lines),
+        channels=lines[0].seen.references,
         model=model.identity,
         device=str(model.device),
-        objects=tally.reports(said.objects, job.settings),
+        objects=tuple(one for tally in tallies for one in tally.reports(said.objects, job.settings)),
         seconds=seconds,
         doubtful=job.settings.doubtful,
         made_of=made_of,
-        warnings=warnings_about(said, job, model.identity.sha256),
+        warnings=warnings_about(said, job, lines, volume, model.identity.sha256),
     )
-    if inputs_of(job, model.identity.sha256) != made_of:
-        raise BatchError(f"'{job.volume.name}' or its prompts file changed while it was worked on. Run it again.")
-    write_all(job, report, volume, tally, how)
-    steps.finish()
-    return report
 
 
 class _Steps:
@@ -122,33 +140,28 @@ class _Steps:
         self._on_progress(self._n_at_most, self._n_at_most)
 
 
-def _filled(
-    job: BatchJob, model: InteractiveModel, volume: Volume, said: PromptsFile, how: HowToLook, steps: _Steps
-) -> Tally:
-    settings = job.settings
-    cache = cache_for(settings.cache)
-    objects = objects_of(said, model, volume, how, cache)
-    tally = Tally(volume, how.axis, [one.label for one in objects])
+def _fill(tally: Tally, settings: BatchSettings, model: InteractiveModel, steps: _Steps) -> None:
+    """Propagate along one line."""
+    cache, line = cache_for(settings.cache), tally.line
+    if steps.is_stopped:
+        return
     for result in propagate(
         model,
-        volume,
-        objects,
-        axis=how.axis,
+        line.volume,
+        objects_of(line, model, cache),
         slices=settings.slices,
         direction=settings.direction,
         rules=settings.rules,
-        contrast_limits=how.contrast_limits,
-        zoom=how.zoom,
+        contrast_limits=line.seen.contrast_limits,
+        zoom=line.zoom,
         cache=cache,
         is_wanted=steps.goes_on,
     ):
         tally.add(result)
     cache.flush()
-    return tally
 
 
-def _most_steps(said: PromptsFile, volume: Volume, how: HowToLook, job: BatchJob) -> int:
+def _most_steps(line: Line, settings: BatchSettings) -> int:
     """Annotated slices, then one sweep up and one down."""
-    first, stop = job.settings.slices or (0, volume.n_slices(how.axis))
-    n_annotated = sum(1 for item in said.objects for one in item.slices if one.axis == how.axis)
-    return n_annotated + 2 * (stop - first)
+    first, stop = settings.slices or (0, line.n)
+    return len(line.indices) + 2 * (stop - first)

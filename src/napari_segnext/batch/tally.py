@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_segnext.batch.job import BatchSettings
+    from napari_segnext.batch.lines import Line
     from napari_segnext.prompts import AnnotatedObject
     from napari_segnext.propagation import SliceResult, StopReason
     from napari_segnext.volumes import Volume
 
-ALL_FILLED = "the last slice that was asked for"
-LAST_OF_VOLUME = "the last slice of the volume"
+ALL_FILLED = "the last {noun} that was asked for"
+LAST_OF_VOLUME = "the last {noun} of the volume"
 NOT_ASKED = "as nothing more was asked for in this direction"
-NOT_REACHED = "as the slices that were asked for do not lie next to it"
+NOT_REACHED = "as the {noun}s that were asked for do not lie next to it"
 
 
 @dataclass(slots=True)
@@ -32,26 +33,31 @@ class _Counted:
     stops: list[tuple[int, StopReason]] = field(default_factory=list)
 
 
+def empty_labels(volume: Volume, lines: Iterable[Line]) -> NDArray[Any]:
+    """`(Z, Y, X)` or `(T, Z, Y, X)` zeros, of a type that holds all labels of some lines."""
+    greatest = max(label for line in lines for label in line.annotated)
+    # of zeros, only what is painted on takes memory
+    return np.zeros(volume.shape[: len(volume.axis_names)], np.min_scalar_type(greatest))
+
+
 class Tally:
-    """Labels of a volume in the making.
+    """Labels of a line of slices in the making.
 
     Parameters
     ----------
-    volume
-        Which is labelled.
-    axis
-        Along which slices follow each other.
+    line
+        Which slices.
     labels
-        That will be painted.
+        From `empty_labels`; painted on.
+    spacing
+        Size of a voxel along (Z, Y, X).
     """
 
-    def __init__(self, volume: Volume, axis: int, labels: Iterable[int]) -> None:
-        self._volume = volume
-        self._counted = {label: _Counted() for label in labels}
-        dtype = np.min_scalar_type(max(self._counted))
-        # of zeros, only what is painted on takes memory
-        self.labels: NDArray[Any] = np.zeros(volume.shape_zyx, dtype)
-        self._slices = np.moveaxis(self.labels, axis, 0)
+    def __init__(self, line: Line, labels: NDArray[Any], spacing: tuple[float, ...]) -> None:
+        self.line = line
+        self._voxel = float(np.prod(spacing))
+        self._counted = {label: _Counted() for label in line.annotated}
+        self._slices = line.where.of_labels(labels)
 
     def add(self, result: SliceResult) -> None:
         """Paint a result where nothing is painted yet, and count it."""
@@ -85,7 +91,9 @@ class Tally:
             tuple(self._end(counted, direction, settings) for direction in ("down", "up")) if rows else (),
             tuple(row.index for row in rows if row.is_filled and row.confidence < settings.doubtful),
             n_voxels,
-            n_voxels * float(np.prod(self._volume.spacing)),
+            n_voxels * self._voxel,
+            self.line.where.time,
+            self.line.where.noun,
         )
 
     def _end(self, counted: _Counted, direction: str, settings: BatchSettings) -> EndOfObject:
@@ -106,4 +114,4 @@ class Tally:
             reason = ALL_FILLED
         else:
             reason = NOT_REACHED
-        return EndOfObject(direction, last, reason, is_by_rule=False)
+        return EndOfObject(direction, last, reason.format(noun=self.line.where.noun), is_by_rule=False)

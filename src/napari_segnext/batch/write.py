@@ -20,11 +20,14 @@ from napari_segnext.io.volume_parts import name_of, suffix_of
 from napari_segnext.prompts.json_values import pretty_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
 
     from napari_segnext.batch.job import BatchJob
     from napari_segnext.batch.report import JobReport, ObjectReport
-    from napari_segnext.batch.said import HowToLook
     from napari_segnext.batch.tally import Tally
     from napari_segnext.volumes import Volume
 
@@ -50,14 +53,28 @@ def require_replaceable(job: BatchJob, *, overwrite: bool) -> None:
         )
 
 
-def write_all(job: BatchJob, report: JobReport, volume: Volume, tally: Tally, how: HowToLook) -> None:
-    """Write labels, page and report; what an earlier run left in their place goes."""
-    page = report_page(report, _pictures(report, volume, tally, how))
+def write_all(job: BatchJob, report: JobReport, labels: NDArray[Any], volume: Volume, tallies: Sequence[Tally]) -> None:
+    """Write labels, page and report; what an earlier run left in their place goes.
+
+    Parameters
+    ----------
+    job
+        Where to.
+    report
+        What is known of the volume.
+    labels
+        `(Z, Y, X)`, or `(T, Z, Y, X)` if the volume has time.
+    volume
+        Which was labelled.
+    tallies
+        Of all lines, for the pictures.
+    """
+    page = report_page(report, _pictures(report, tallies))
     job.mark.touch()
     _remove_unfinished(job)
     job.report.unlink(missing_ok=True)
     earlier = _labels_there(job)
-    written = write_labels_volume(job.output, tally.labels, volume, per_object=job.settings.per_object)
+    written = write_labels_volume(job.output, labels, volume, per_object=job.settings.per_object)
     for path in set(earlier) - set(written):
         _remove(path)
     with whole_file(job.page) as unfinished:
@@ -95,20 +112,22 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _pictures(report: JobReport, volume: Volume, tally: Tally, how: HowToLook) -> dict[int, list[Picture]]:
-    """Label → the annotated slice on which the object is largest, and the slices that are in doubt most."""
-    return {one.label: _pictures_of(one, volume, tally, how) for one in report.objects if one.annotated}
+def _pictures(report: JobReport, tallies: Sequence[Tally]) -> dict[str, list[Picture]]:
+    """Anchor → the annotated slice on which the object is largest, and the slices that are in doubt most."""
+    by_time = {tally.line.where.time: tally for tally in tallies}
+    return {one.anchor: _pictures_of(one, by_time[one.time]) for one in report.objects if one.annotated}
 
 
-def _pictures_of(one: ObjectReport, volume: Volume, tally: Tally, how: HowToLook) -> list[Picture]:
+def _pictures_of(one: ObjectReport, tally: Tally) -> list[Picture]:
     largest = max(one.annotated, key=lambda row: row.n_pixels)
     least_sure = sorted(one.filled, key=lambda row: row.confidence)[:N_DOUBTFUL_PICTURES]
-    shown = [(largest.index, f"slice {largest.index}, annotated")]
-    shown += [(row.index, f"slice {row.index}, confidence {row.confidence:.2f}") for row in least_sure]
+    shown = [(largest.index, f"{one.noun} {largest.index}, annotated")]
+    shown += [(row.index, f"{one.noun} {row.index}, confidence {row.confidence:.2f}") for row in least_sure]
     masks = [tally.mask(one.label, index) for index, _ in shown]
     window = picture_window(masks)
-    spacing = volume.plane_spacing(how.axis)
+    volume, limits = tally.line.volume, tally.line.seen.contrast_limits
+    spacing = volume.plane_spacing(0)
     return [
-        Picture(picture_of(volume.plane(how.axis, index), mask, window, spacing, how.contrast_limits), caption)
+        Picture(picture_of(volume.plane(0, index), mask, window, spacing, limits), caption)
         for (index, caption), mask in zip(shown, masks, strict=True)
     ]

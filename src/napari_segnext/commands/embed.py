@@ -1,12 +1,22 @@
 """`embed`: the slices of volumes, encoded into the cache on disk."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_segnext.commands.exits import CommandError, Interrupted
-from napari_segnext.commands.options import CacheFolder, CacheSize, Device, disk_cache, slice_range
+from napari_segnext.commands.options import (
+    CacheFolder,
+    CacheSize,
+    Channels,
+    Device,
+    channel_names,
+    disk_cache,
+    slice_range,
+    time_point,
+)
 from napari_segnext.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -19,10 +29,35 @@ if TYPE_CHECKING:
 def embed(
     volumes: Annotated[
         list[Path],
-        typer.Argument(metavar="VOLUME...", help="NIfTI, TIFF, zarr, or folders of images.", show_default=False),
+        typer.Argument(
+            metavar="VOLUME...", help="NIfTI, TIFF, zarr, folders of images or of BraTS cases.", show_default=False
+        ),
     ],
-    model: Annotated[str, typer.Option("--model", "-m", help="Name or path; by default the bundled one.")] = "",
-    axis: Annotated[int, typer.Option(metavar="0|1|2", help="Along which slices follow each other.")] = 0,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompts",
+            "-p",
+            help="Prompts file that is to be propagated: model, channels with their contrast, zoom, axis and time are "
+            "then those of it.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="Name or path; by default that of the prompts file, or the bundled one."),
+    ] = "",
+    axis: Annotated[
+        int | None,
+        typer.Option(
+            metavar="0|1|2",
+            help="Along which slices follow each other. By default 0, or as in the prompts file.",
+            show_default=False,
+        ),
+    ] = None,
+    time: Annotated[
+        str, typer.Option(metavar="T|all", help="Time point, from 0; all by default.", show_default=False)
+    ] = "",
     slices: Annotated[
         str, typer.Option(metavar="A:B", help="First slice and the one after the last; all by default.")
     ] = "",
@@ -33,6 +68,7 @@ def embed(
             help="Black and white. By default uint8 as it is, other slices by percentiles.", metavar="LOW HIGH"
         ),
     ] = None,
+    channels: Channels = "",
     zoom: Annotated[
         bool | None,
         typer.Option("--zoom/--no-zoom", help="As work on them will. By default as the model prefers."),
@@ -45,24 +81,37 @@ def embed(
     After Ctrl-C, or any other end, the same command goes on where it ended.
     """
     from napari_segnext._disk_cache import disk_cache_settings
-    from napari_segnext.io import read_volume
 
     wanted = slice_range(slices)
     if disk_cache_settings(cache_folder, cache_size) is None:
         raise CommandError("the size of the cache is 0 GB; expected room for embeddings. Give some with --cache-size.")
-    opened = [read_volume(path) for path in volumes]
 
+    from napari_segnext.batch import BatchSettings, slices_to_embed
+    from napari_segnext.batch.said import model_named
+    from napari_segnext.prompts import PromptsFile, read_prompts_file
     from napari_segnext.propagation import embed_volume
-    from napari_segnext.weights import DEFAULT_MODEL, load_model
+    from napari_segnext.weights import load_model
 
-    loaded = load_model(model or DEFAULT_MODEL, device)
+    settings = BatchSettings(
+        axis=axis,
+        time=time_point(time),
+        slices=wanted,
+        model=model,
+        zoom=zoom,
+        contrast_limits=contrast_limits or None,
+        channels=channel_names(channels),
+    )
+    said = None if prompts is None else read_prompts_file(prompts)
+    opened = [slices_to_embed(path, settings, said) for path in volumes]
+    loaded = load_model(model_named(said or PromptsFile(), settings), device)
     with disk_cache(cache_folder, cache_size):
-        for path, volume in zip(volumes, opened, strict=True):
-            steps = embed_volume(
-                loaded, volume, axis=axis, slices=wanted, contrast_limits=contrast_limits or None, zoom=zoom
-            )
-            n_slices = volume.n_slices(axis) if wanted is None else wanted[1] - wanted[0]
-            _follow(path, n_slices, steps)
+        for path, lines in zip(volumes, opened, strict=True):
+            steps = [
+                embed_volume(loaded, one.volume, slices=wanted, contrast_limits=one.contrast_limits, zoom=one.zoom)
+                for one in lines
+            ]
+            n_slices = sum(one.volume.n_slices(0) if wanted is None else wanted[1] - wanted[0] for one in lines)
+            _follow(path, n_slices, chain(*steps))
 
 
 def _follow(path: Path, n_slices: int, steps: "Iterator[EmbeddedSlice]") -> None:
@@ -75,16 +124,16 @@ def _follow(path: Path, n_slices: int, steps: "Iterator[EmbeddedSlice]") -> None
     n_new = 0
     try:
         with progress(f"encoding {path.name}", n_slices, unit="slices") as report:
-            for step in steps:
+            for n_done, step in enumerate(steps, start=1):
                 if store.problem:
                     raise CommandError(
                         f"{n_new} new slices of '{path}' are in the cache, and there is no place for more. Make some, "
                         "and run the same command again; it goes on from there."
                     )
                 n_new += not step.was_there
-                if step.n_done == 1:
+                if n_done == 1:
                     _warn_if_too_many(path, n_slices, store)
-                report(step.n_done, f"{n_new} new")
+                report(n_done, f"{n_new} new")
     except KeyboardInterrupt as error:
         raise Interrupted("What was encoded is kept; the same command goes on from there.") from error
     typer.echo(f"{path}: {n_slices} slices are in the cache ({n_new} new; {store.n_bytes / 1e9:.2f} GB in all)")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -39,6 +39,16 @@ UsesCache = Annotated[
     bool, typer.Option("--cache/--no-cache", help="Keep image embeddings from run to run, or in memory only.")
 ]
 
+Channels = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,…",
+        help="One to three channels of the volume, or contrasts of a BraTS case, that the model sees: names, or "
+        "numbers from 0.",
+        show_default=False,
+    ),
+]
+
 
 @contextmanager
 def disk_cache(folder: Path | None, size_gb: float | None, *, is_used: bool = True) -> Iterator[None]:
@@ -62,6 +72,28 @@ def disk_cache(folder: Path | None, size_gb: float | None, *, is_used: bool = Tr
 
         shared_cache().flush()
         use_disk_cache(before)
+
+
+def channel_names(text: str) -> tuple[str, ...]:
+    """`"t1ce, flair"` → ("t1ce", "flair"); none for an empty text."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def time_point(text: str) -> int | Literal["all"] | None:
+    """`"3"` → 3, `"all"` → "all"; None for an empty text.
+
+    Raises
+    ------
+    CommandError
+        If it is something else.
+    """
+    if not text:
+        return None
+    if text == "all":
+        return "all"
+    if not text.isdecimal():
+        raise CommandError(f"--time is '{text}'; expected the number of a time point, from 0, or all.")
+    return int(text)
 
 
 def slice_range(text: str) -> tuple[int, int] | None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_segnext.commands.exits import USAGE, CommandError, Interrupted
-from napari_segnext.commands.options import CacheFolder, CacheSize, Device, UsesCache, slice_range
+from napari_segnext.commands.options import (
+    CacheFolder,
+    CacheSize,
+    Channels,
+    Device,
+    UsesCache,
+    channel_names,
+    slice_range,
+    time_point,
+)
 from napari_segnext.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -22,7 +31,9 @@ def propagate(
     volumes: Annotated[
         list[Path],
         typer.Argument(
-            metavar="VOLUME...", help="NIfTI, TIFF, zarr, or folders of images; patterns, too.", show_default=False
+            metavar="VOLUME...",
+            help="NIfTI, TIFF, zarr, folders of images or of BraTS cases; patterns, too.",
+            show_default=False,
         ),
     ],
     prompts: Annotated[
@@ -58,8 +69,30 @@ def propagate(
             show_default=False,
         ),
     ] = None,
+    time: Annotated[
+        str,
+        typer.Option(
+            metavar="T|all",
+            help="Time point, from 0, within which objects are propagated; all for each that has prompts. By default "
+            "the one that has.",
+            show_default=False,
+        ),
+    ] = "",
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="Follow objects from time point to time point, on one slice.")
+    ] = False,
+    at_slice: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Which slice, with --over-time. By default the one with prompts.", show_default=False
+        ),
+    ] = None,
     slices: Annotated[
-        str, typer.Option(metavar="A:B", help="First slice to fill and the one after the last; all by default.")
+        str,
+        typer.Option(
+            metavar="A:B",
+            help="First slice to fill and the one after the last; all by default. With --over-time, time points.",
+        ),
     ] = "",
     direction: Annotated[
         str, typer.Option(metavar="both|up|down", help="Where objects go on beyond their last annotated slices.")
@@ -100,8 +133,12 @@ def propagate(
             help="Black and white. By default uint8 as it is, other slices by percentiles.", metavar="LOW HIGH"
         ),
     ] = None,
+    channels: Channels = "",
     per_object: Annotated[
         bool, typer.Option("--per-object", help="One file for each object, NAME_0001 and so on.")
+    ] = False,
+    without_time: Annotated[
+        bool, typer.Option("--without-time", help="Labels of the one time point, (Z, Y, X), not of all, (T, Z, Y, X).")
     ] = False,
     doubtful: Annotated[float, typer.Option(help="Slices below this confidence are listed as doubtful.")] = 0.5,
     overwrite: Annotated[
@@ -144,6 +181,9 @@ def propagate(
     )
     settings = BatchSettings(
         axis=axis,
+        time=time_point(time),
+        over_time=over_time,
+        at_slice=at_slice,
         slices=wanted,
         direction=direction,  # type: ignore[arg-type]
         rules=StopRules.none() if no_stop else rules,
@@ -151,7 +191,9 @@ def propagate(
         device=device,
         zoom=zoom,
         contrast_limits=contrast_limits or None,
+        channels=channel_names(channels),
         per_object=per_object,
+        without_time=without_time,
         doubtful=doubtful,
         cache=on_disk,
     )

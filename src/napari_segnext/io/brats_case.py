@@ -54,6 +54,12 @@ def is_brats_case(folder: Path) -> bool:
     return len(files) == 1 and all(len(kinds) > 1 and set(kinds) != {SEGMENTATION} for kinds in files.values())
 
 
+def contrast_files(folder: Path) -> tuple[Path, ...]:
+    """The files of the contrasts of the case in a folder, in the order of `CONTRASTS`; raises as `read_brats_case`."""
+    files = next(iter(_files_by_case(folder).values()), {})
+    return tuple(files[name] for name in CONTRASTS if name in files)
+
+
 def read_brats_case(folder: Path | str) -> VolumeCase:
     """Read the contrasts and the segmentation of one case.
 

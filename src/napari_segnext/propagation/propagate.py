@@ -61,6 +61,7 @@ def propagate(
     contrast_limits: ContrastLimits | None = None,
     zoom: bool | None = None,
     cache: EmbeddingCache | None = None,
+    depth: Volume | NDArray[Any] | None = None,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Iterator[SliceResult]:
     """Carry objects from annotated slices through a volume.
@@ -88,6 +89,10 @@ def propagate(
         As of `Session`.
     cache
         Where embeddings are kept; by default the one that all sessions share.
+    depth
+        A `Volume` or array of the volume's shape without channels: one number for each voxel, NaN where unknown, in the
+        place of the depth that the model sees on each slice. Only for models that read depth. Each slice is brought to
+        a scale of its own, as `Session` does.
     is_wanted
         Asked before each slice; once it says no, nothing more comes.
 
@@ -100,7 +105,8 @@ def propagate(
     Raises
     ------
     PropagationError
-        If there is nothing annotated along this axis within the volume, or a range or direction makes no sense.
+        If there is nothing annotated along this axis within the volume, a range or direction makes no sense, or the
+        depth does not fit.
     VolumeError
         If the volume has no such axis, or a slice cannot be read.
     PromptError
@@ -117,7 +123,9 @@ def propagate(
         )
     if direction not in ("both", "up", "down"):
         raise PropagationError(f"direction is {direction!r}; expected 'both', 'up' or 'down'.")
-    opened = Slices(model, volume, axis, contrast_limits=contrast_limits, zoom=zoom, cache=cache)
+    if depth is not None and not isinstance(depth, Volume):
+        depth = Volume(depth)
+    opened = Slices(model, volume, axis, contrast_limits=contrast_limits, zoom=zoom, cache=cache, depth=depth)
     wanted = _checked_range(slices, opened.n)
     objects = objects_to_propagate(prompts, axis)
     _require_within(objects, opened.n, axis)

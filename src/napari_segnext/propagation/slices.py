@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from napari_segnext.errors import PropagationError
+from napari_segnext.models.interface import DepthAwareModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +49,8 @@ class Slices:
         As of `Session`.
     cache
         Where embeddings are kept.
+    depth
+        One number for each voxel, in the place of the depth that the model sees; as of `Session`.
 
     Attributes
     ----------
@@ -63,7 +66,7 @@ class Slices:
     VolumeError
         If there is no such axis.
     PropagationError
-        If slices with square pixels would be too large.
+        If slices with square pixels would be too large, the depth has another shape, or the model reads none.
     """
 
     def __init__(
@@ -75,8 +78,11 @@ class Slices:
         contrast_limits: ContrastLimits | None = None,
         zoom: bool | None = None,
         cache: EmbeddingCache | None = None,
+        depth: Volume | None = None,
     ) -> None:
-        self._model, self._volume, self._axis = model, volume, axis
+        if depth is not None:
+            _require_depth(model, volume, depth)
+        self._model, self._volume, self._axis, self._depth = model, volume, axis, depth
         self._contrast_limits, self._zoom, self._cache = contrast_limits, zoom, cache
         self.n = volume.n_slices(axis)
         rows, columns = volume.plane_axes(axis)
@@ -101,7 +107,12 @@ class Slices:
         pixels, session = self._opened(index)
         if session is None:
             session = Session(
-                self._model, pixels, contrast_limits=self._contrast_limits, zoom=self._zoom, cache=self._cache
+                self._model,
+                pixels,
+                contrast_limits=self._contrast_limits,
+                zoom=self._zoom,
+                cache=self._cache,
+                depth=self._depth_of(index),
             )
             self._open[index] = (pixels, session)
         session.reset()
@@ -135,6 +146,13 @@ class Slices:
         """A probability with square pixels, on the volume's slice."""
         return probability if self.square_shape == self.shape else _resized(probability, self.shape)
 
+    def _depth_of(self, index: int) -> NDArray[Any] | None:
+        """`(H, W)` depth that was given, with square pixels."""
+        if self._depth is None:
+            return None
+        plane = self._depth.plane(self._axis, index)
+        return plane if self.square_shape == self.shape else _resized_depth(plane, self.square_shape)
+
     def _opened(self, index: int) -> tuple[NDArray[Any], Session | None]:
         if index not in self._open:
             plane = self._volume.plane(self._axis, index)
@@ -145,6 +163,19 @@ class Slices:
         while len(self._open) > MAX_OPEN_SLICES:
             self._open.popitem(last=False)
         return self._open[index]
+
+
+def _require_depth(model: InteractiveModel, volume: Volume, depth: Volume) -> None:
+    if not isinstance(model, DepthAwareModel):
+        raise PropagationError(
+            f"there is a depth, but the model '{model.identity.name}' reads none; expected one that does, such as "
+            "ois-tiny. Choose that, or leave the depth out."
+        )
+    if depth.has_time or depth.has_channels or depth.shape_zyx != volume.shape_zyx:
+        raise PropagationError(
+            f"the depth has shape {tuple(int(n) for n in depth.array.shape)}; expected {volume.shape_zyx}, that of the "
+            "volume. Give one number for each voxel."
+        )
 
 
 def _square_shape(shape: Shape2D, spacing: tuple[float, float]) -> Shape2D:
@@ -169,6 +200,17 @@ def _resized_plane(plane: NDArray[Any], shape: Shape2D) -> NDArray[Any]:
     )
     resized = resized[..., 0] if plane.ndim == 2 else resized
     return np.round(resized).astype(plane.dtype) if plane.dtype.kind in "ui" else resized
+
+
+def _resized_depth(plane: NDArray[Any], shape: Shape2D) -> NDArray[np.float32]:
+    """Linearly between known values; what is nearer to an unknown one stays unknown."""
+    depth = plane.astype(np.float32)
+    is_known = np.isfinite(depth)
+    if is_known.all():
+        return _resized(depth, shape)
+    weight = _resized(is_known.astype(np.float32), shape)
+    values = _resized(np.where(is_known, depth, 0).astype(np.float32), shape)
+    return np.where(weight > 0.5, values / np.maximum(weight, 0.5), np.nan).astype(np.float32)
 
 
 def _resized(values: NDArray[np.float32], shape: Shape2D) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ from napari_segnext.session.embedding_cache import EmbeddingCache
 from napari_segnext.session.embedding_store import EmbeddingStore
 from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, PredictionCancelled, predict
 from napari_segnext.session.preprocess import image_to_rgb, stack_channels, stretch_channel
+from napari_segnext.session.seen_planes import SeenChannel, SeenPlanes, seen_plane
 from napari_segnext.session.session import Session, Step, shared_cache
 
 __all__ = [
@@ -16,12 +17,15 @@ __all__ = [
     "EmbeddingStore",
     "Prediction",
     "PredictionCancelled",
+    "SeenChannel",
+    "SeenPlanes",
     "Session",
     "Step",
     "disk_cache_settings",
     "image_to_rgb",
     "load_with_fallback",
     "predict",
+    "seen_plane",
     "shared_cache",
     "stack_channels",
     "stretch_channel",
