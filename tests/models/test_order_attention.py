@@ -57,7 +57,7 @@ def written_out(block: OrderBlock, scene: dict[str, torch.Tensor]) -> torch.Tens
     return block.norms[2](sparse + block.perceptron(sparse))
 
 
-def with_sigma(block: OrderBlock, sigma: float) -> OrderBlock:
+def with_sigma(block: OrderBlock | LookBack, sigma: float) -> OrderBlock | LookBack:
     raw = torch.tensor(float(sigma)).double()
     block.raw_sigma.data = (raw + torch.log(-torch.expm1(-raw))).float()
     return block
@@ -169,13 +169,41 @@ class TestSparsePrompts:
 
 @torch.no_grad()
 class TestLookBack:
-    def test_padding_is_not_seen(self):
+    @pytest.fixture
+    def look(self):
         torch.manual_seed(0)
         look_back = LookBack(config(), WIDTH).eval()
-        image, places, sparse = torch.randn(2, N_CELLS, WIDTH), torch.randn(1, N_CELLS, WIDTH), torch.randn(2, 4, WIDTH)
-        is_used = torch.tensor([[True, True, False, True]]).expand(2, -1)
-        before = look_back(image, places, sparse, is_used)
-        sparse[:, 2] += 10
-        torch.testing.assert_close(look_back(image, places, sparse, is_used), before)
-        only = F.pad(torch.zeros(2, 3, dtype=torch.bool), (1, 0), value=True)
-        assert look_back(image, places, sparse, only).isfinite().all()
+        scene = {
+            "image": torch.randn(2, N_CELLS, WIDTH),
+            "places": torch.randn(1, N_CELLS, WIDTH),
+            "sparse": torch.randn(2, 4, WIDTH),
+            "order": torch.zeros(2, 4, N_CELLS),
+            "is_used": torch.tensor([[True, True, False, True]]).expand(2, -1),
+        }
+        return look_back, scene
+
+    def test_padding_is_not_seen(self, look):
+        look_back, scene = look
+        before = look_back(**scene)
+        scene["sparse"][:, 2] += 10
+        torch.testing.assert_close(look_back(**scene), before)
+        scene["is_used"] = F.pad(torch.zeros(2, 3, dtype=torch.bool), (1, 0), value=True)
+        assert look_back(**scene).isfinite().all()
+
+    def test_a_click_is_not_seen_from_another_depth(self, look):
+        look_back, scene = look
+        with_sigma(look_back, 1e4)
+        scene["order"][:, 1, : N_CELLS // 2] = 0.7
+        before = look_back(**scene)
+        scene["sparse"][:, 1] += 3
+        after = look_back(**scene)
+        torch.testing.assert_close(after[:, : N_CELLS // 2], before[:, : N_CELLS // 2])
+        assert not torch.allclose(after[:, N_CELLS // 2 :], before[:, N_CELLS // 2 :], atol=1e-3)
+
+    def test_without_order_depth_does_not_matter(self, look):
+        look_back, scene = look
+        without = LookBack(config(uses_order=False), WIDTH).eval()
+        without.load_state_dict(look_back.state_dict())
+        torch.testing.assert_close(without(**scene), look_back(**scene), atol=1e-6, rtol=1e-5)
+        scene["order"][:, 1:] = 0.5
+        assert not torch.allclose(without(**scene), look_back(**scene), atol=1e-3)

@@ -3,7 +3,7 @@
 1. `encode_image` makes the levels that the mask decoder reads and, with a decoder of its own, the depth map.
 2. The prompt map is embedded and added to the levels (dense prompts); each click is a vector besides (sparse prompts).
 3. In each block the clicks look at the image: at what is near them in depth, and at their half of the previous mask.
-4. The image looks back at the clicks once, and the mask decoder turns it into logits.
+4. The image looks back at the clicks once, nearest in depth first, and the mask decoder turns it into logits.
 
 No cell of the image attends to another one, so a click costs as much as the image has cells, not their square.
 """
@@ -251,7 +251,7 @@ class OIS(nn.Module):
         for block in self.blocks:
             sparse = block(sparse, image, places, order, is_visible)
         is_used = F.pad(clicks[..., 2] != 0, (1, 0), value=True)
-        image = image + self.look_back(image, places, sparse, is_used)
+        image = image + self.look_back(image, places, sparse, order, is_used)
         fused: Tensor = image.transpose(1, 2).reshape(coarse.shape)
         return fused
 

@@ -89,8 +89,7 @@ class OrderBlock(nn.Module):
         hidden = int(config.mlp_ratio * width)
         self.perceptron = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        # softplus of it is sigma, which stays above 0
-        self.raw_sigma = nn.Parameter(torch.tensor(math.log(math.expm1(config.sigma))))
+        self.raw_sigma = _raw(config.sigma)
 
     @property
     def sigma(self) -> Tensor:
@@ -133,24 +132,33 @@ class OrderBlock(nn.Module):
 class LookBack(nn.Module):
     """The image looks at the sparse prompts: the second half of a two-way block, which the paper does not spell out.
 
+    Order counts here, too: a cell sees a click the less, the farther it lies from it in depth. Without that, cells of
+    the same look at another depth could not be told apart, unless the encoder itself knows depth.
+
     Parameters
     ----------
     config
-        Sizes.
+        Sizes, and whether order counts.
     width
         Channels of embeddings.
     """
 
     def __init__(self, config: OrderConfig, width: int) -> None:
         super().__init__()
-        self.n_heads = config.n_heads
+        self.config = config
+        self.raw_sigma = _raw(config.sigma)
         self.norm = nn.LayerNorm(width)
         self.queries = nn.Linear(width, config.attention_width)
         self.keys = nn.Linear(width, config.attention_width)
         self.values = nn.Linear(width, config.attention_width)
         self.out = nn.Linear(config.attention_width, width)
 
-    def forward(self, image: Tensor, places: Tensor, sparse: Tensor, is_used: Tensor) -> Tensor:
+    @property
+    def sigma(self) -> Tensor:
+        """How much order distance counts; above 0."""
+        return F.softplus(self.raw_sigma)
+
+    def forward(self, image: Tensor, places: Tensor, sparse: Tensor, order: Tensor, is_used: Tensor) -> Tensor:
         """What is added to the cells of the image.
 
         Parameters
@@ -159,6 +167,8 @@ class LookBack(nn.Module):
             `(B, N, C)` and `(1, N, C)`.
         sparse
             `(B, K, C)`.
+        order
+            `(B, K, N)`: order distances, 0 for the slot.
         is_used
             `(B, K)` bool: the slot and all clicks that are no padding.
 
@@ -168,8 +178,10 @@ class LookBack(nn.Module):
             `(B, N, C)`.
         """
         queries = self.queries(self.norm(image) + places)
-        mask = is_used[:, None].expand(-1, image.shape[1], -1)
-        return self.out(_attended(queries, self.keys(sparse), self.values(sparse), self.n_heads, mask))  # type: ignore[no-any-return]
+        bias = -self.sigma * order.transpose(1, 2) if self.config.uses_order else order.transpose(1, 2) * 0
+        bias = bias.masked_fill(~is_used[:, None], -torch.inf)
+        seen = _attended(queries, self.keys(sparse), self.values(sparse), self.config.n_heads, bias)
+        return self.out(seen)  # type: ignore[no-any-return]
 
 
 def object_halves(previous_masks: Tensor, clicks: Tensor, grid_shape: Shape2D) -> Tensor:
@@ -201,6 +213,11 @@ def object_halves(previous_masks: Tensor, clicks: Tensor, grid_shape: Shape2D) -
     seen = torch.where(clicks[..., 2:] > 0, is_object, ~is_object)
     seen = seen | ~seen.any(dim=-1, keepdim=True)
     return torch.cat([torch.ones_like(seen[:, :1]) if seen.shape[1] else torch.ones_like(is_object), seen], dim=1)
+
+
+def _raw(sigma: float) -> nn.Parameter:
+    """What softplus makes sigma of, so that it stays above 0 while it is learned."""
+    return nn.Parameter(torch.tensor(math.log(math.expm1(sigma))))
 
 
 def _attended(queries: Tensor, keys: Tensor, values: Tensor, n_heads: int, bias_or_mask: Tensor | None) -> Tensor:
