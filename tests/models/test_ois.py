@@ -20,6 +20,7 @@ HYBRID = OISConfig(
     input_shape=(64, 64),
     encoder=HybridConfig(stage_widths=(8, 12, 16), blocks_per_stage=(1, 1), width=32, depth=1, n_heads=2),
     order=ORDER,
+    context_depth=1,
     click_radius_px=2.0,
     keeps_aspect=True,
 )
@@ -203,6 +204,10 @@ class TestBadConfigs:
     def test_an_input_that_patches_do_not_tile(self):
         with pytest.raises(ConfigError, match="not a multiple of the patch of 14 px"):
             OIS(replace(TRANSFORMER, input_shape=(64, 64)))
+
+    def test_a_transformer_has_context_of_its_own(self):
+        with pytest.raises(ConfigError, match="context_depth is 1; expected 0 for a transformer"):
+            OIS(replace(TRANSFORMER, context_depth=1))
 
     def test_an_unknown_entry(self):
         with pytest.raises(ConfigError, match="not an OIS configuration"):

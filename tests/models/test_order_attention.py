@@ -30,6 +30,7 @@ def scene() -> dict[str, torch.Tensor]:
     order[..., N_CELLS // 2 :] = 0.6
     return {
         "sparse": torch.randn(1, 3, WIDTH, generator=generator),
+        "prompts": torch.randn(1, 3, WIDTH, generator=generator),
         "image": torch.randn(1, N_CELLS, WIDTH, generator=generator),
         "places": torch.randn(1, N_CELLS, WIDTH, generator=generator),
         "order": order,
@@ -39,7 +40,7 @@ def scene() -> dict[str, torch.Tensor]:
 
 def written_out(block: OrderBlock, scene: dict[str, torch.Tensor]) -> torch.Tensor:
     """The block once more, with softmax and sums in the place of fused attention."""
-    sparse = scene["sparse"]
+    sparse, prompts = scene["sparse"], scene["prompts"]
     keys, values = block.keys(scene["image"] + scene["places"]), block.values(scene["image"])
 
     def attended(queries: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -49,10 +50,10 @@ def written_out(block: OrderBlock, scene: dict[str, torch.Tensor]) -> torch.Tens
             parts.append(logits.softmax(-1) @ v)
         return torch.cat(parts, -1)
 
-    seen = attended(block.order_queries(sparse), -block.sigma * scene["order"])
+    seen = attended(block.order_queries(sparse + prompts), -block.sigma * scene["order"])
     sparse = block.norms[0](sparse + block.order_out(seen))
     hidden = torch.zeros(scene["is_visible"].shape).masked_fill(~scene["is_visible"], -torch.inf)
-    seen = attended(block.object_queries(sparse), hidden)
+    seen = attended(block.object_queries(sparse + prompts), hidden)
     sparse = block.norms[1](sparse + block.object_out(seen))
     return block.norms[2](sparse + block.perceptron(sparse))
 

@@ -189,7 +189,8 @@ class TestFirstWeights:
         depth = DepthAnything(sizes)
         path = write_weights(run_folder / "depth.safetensors", depth.state_dict(), WeightsHeader("depth", sizes))
         base = ois_config(
-            f"initial_weights={path}", 'new_parts=["sparse_prompts", "blocks", "look_back", "body.prompt_embedding"]'
+            f"initial_weights={path}",
+            'new_parts=["sparse_prompts", "blocks", "look_back", "body.prompt_embedding"]',
         )
         config = replace(base, model=replace(base.model, input_shape=(28, 28), encoder=sizes))
         network = build_network(config)

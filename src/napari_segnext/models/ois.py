@@ -33,6 +33,10 @@ MIN_INPUT_CELLS = 4
 """Of a side, where the aspect is kept."""
 
 
+MIN_SPREAD = 1e-3
+"""Of a channel over the cells of an image, below which it counts as constant."""
+
+
 class OIS(nn.Module):
     """Order-aware interactive segmentation; an `InteractiveModel`.
 
@@ -242,16 +246,19 @@ class OIS(nn.Module):
         grid_shape = (coarse.shape[-2], coarse.shape[-1])
         image_shape = (previous_masks.shape[-2], previous_masks.shape[-1])
         image = coarse.flatten(2).transpose(1, 2)
+        # encoders differ in scale, and their cells share much: attention sees what differs, and answers in its spread
+        spread = image.float().std(dim=1, keepdim=True).clamp(min=MIN_SPREAD).to(image.dtype)
+        normed = (image - image.mean(dim=1, keepdim=True)) / spread
         places = self.sparse_prompts.embed_grid(grid_shape).to(image.dtype)
         order = compute_order_maps(depth.float(), clicks, image_shape, grid_shape).flatten(2)
         order = F.pad(order, (0, 0, 1, 0))
         is_visible = object_halves(previous_masks, clicks, grid_shape)
 
-        sparse = self.sparse_prompts(clicks, image_shape).to(image.dtype)
+        prompts = sparse = self.sparse_prompts(clicks, image_shape).to(image.dtype)
         for block in self.blocks:
-            sparse = block(sparse, image, places, order, is_visible)
+            sparse = block(sparse, prompts, normed, places, order, is_visible)
         is_used = F.pad(clicks[..., 2] != 0, (1, 0), value=True)
-        image = image + self.look_back(image, places, sparse, order, is_used)
+        image = image + spread * self.look_back(normed, places, sparse + prompts, order, is_used)
         fused: Tensor = image.transpose(1, 2).reshape(coarse.shape)
         return fused
 
@@ -259,7 +266,11 @@ class OIS(nn.Module):
 def _body(config: OISConfig) -> HybridBody | TransformerBody:
     n_channels = 3 if config.order.sees_previous_mask else 2
     if isinstance(config.encoder, HybridConfig):
-        return HybridBody(config.encoder, n_channels)
+        return HybridBody(config.encoder, n_channels, config.context_depth)
+    if config.context_depth:
+        raise ConfigError(
+            f"context_depth is {config.context_depth}; expected 0 for a transformer, all of whose blocks have context."
+        )
     if any(side % config.encoder.patch_px for side in config.input_shape):
         raise ConfigError(
             f"input of {config.input_shape} px is not a multiple of the patch of {config.encoder.patch_px} px."

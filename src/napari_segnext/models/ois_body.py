@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_segnext.models.config import FusionConfig
 from napari_segnext.models.dinov2 import DinoV2
 from napari_segnext.models.dpt import DPTDecoder
+from napari_segnext.models.fusion import DenseFusion
 from napari_segnext.models.hybrid import HybridEncoder, PyramidPromptEmbedding, SkipDecoder
 
 if TYPE_CHECKING:
@@ -72,11 +75,14 @@ class HybridBody(nn.Module):
         Sizes of the encoder.
     n_channels
         Of the prompt map.
+    context_depth
+        Self-attention blocks after the encoder, before any prompt.
     """
 
-    def __init__(self, config: HybridConfig, n_channels: int) -> None:
+    def __init__(self, config: HybridConfig, n_channels: int, context_depth: int = 0) -> None:
         super().__init__()
         self.encoder = HybridEncoder(config)
+        self.context = DenseFusion(FusionConfig(depth=context_depth, n_heads=config.n_heads), config.width)
         self.depth_decoder = SkipDecoder(config)
         self.prompt_embedding = PyramidPromptEmbedding(config, n_channels)
         self.decoder = SkipDecoder(config)
@@ -90,8 +96,9 @@ class HybridBody(nn.Module):
         return self.depth_decoder(tuple(maps))  # type: ignore[no-any-return]
 
     def levels(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """What is kept of an image."""
-        return tuple(maps)
+        """What is kept of an image: the levels, the coarsest one in context."""
+        *fine, coarse = maps
+        return (*fine, self.context(coarse, torch.zeros_like(coarse[:1])))
 
     def prompt_levels(self, prompt_map: Tensor) -> tuple[Tensor, ...]:
         """The prompt map → what is added to each level."""

@@ -54,6 +54,9 @@ class OISConfig:
         Depth Anything V2 with its DPT decoders, or our hybrid with decoders of its kind.
     order
         Sparse prompts and attention.
+    context_depth
+        Of hybrids: self-attention blocks that the coarsest level goes through once an image, before prompts are added;
+        in our SegNext they follow the prompts.
     click_radius_px
         Radius of a click's disk in pixels of the model input.
     mean, std
@@ -65,6 +68,7 @@ class OISConfig:
     input_shape: tuple[int, int] = (1022, 1022)
     encoder: DepthAnythingConfig | HybridConfig = BASE
     order: OrderConfig = field(default_factory=OrderConfig)
+    context_depth: int = 0
     click_radius_px: float = 5.0
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)

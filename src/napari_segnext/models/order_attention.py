@@ -74,7 +74,8 @@ class OrderBlock(nn.Module):
     Notes
     -----
     Wang et al., ICLR 2025, equations 3 to 5. Both attentions of a block read the same keys and values; in the keys a
-    cell also says where it is.
+    cell also says where it is, and in the queries a prompt says again what it is, as in SAM: without that, prompts
+    soon become all alike.
     """
 
     def __init__(self, config: OrderConfig, width: int) -> None:
@@ -96,15 +97,19 @@ class OrderBlock(nn.Module):
         """How much order distance counts; above 0."""
         return F.softplus(self.raw_sigma)
 
-    def forward(self, sparse: Tensor, image: Tensor, places: Tensor, order: Tensor, is_visible: Tensor) -> Tensor:
+    def forward(
+        self, sparse: Tensor, prompts: Tensor, image: Tensor, places: Tensor, order: Tensor, is_visible: Tensor
+    ) -> Tensor:
         """One round of looking.
 
         Parameters
         ----------
         sparse
             `(B, K, C)`: the slot, then the clicks.
+        prompts
+            `(B, K, C)`: what they were before the first block.
         image, places
-            `(B, N, C)` and `(1, N, C)`: cells of the image, prompt map added, and where they are.
+            `(B, N, C)` and `(1, N, C)`: cells of the image, prompt map added, of spread 1, and where they are.
         order
             `(B, K, N)`: order distances, 0 for the slot.
         is_visible
@@ -119,11 +124,11 @@ class OrderBlock(nn.Module):
         n_heads = self.config.n_heads
 
         bias = -self.sigma * order if self.config.uses_order else None
-        seen = _attended(self.order_queries(sparse), keys, values, n_heads, bias)
+        seen = _attended(self.order_queries(sparse + prompts), keys, values, n_heads, bias)
         sparse = self.norms[0](sparse + self.order_out(seen))
 
         mask = is_visible if self.config.uses_object else None
-        seen = _attended(self.object_queries(sparse), keys, values, n_heads, mask)
+        seen = _attended(self.object_queries(sparse + prompts), keys, values, n_heads, mask)
         sparse = self.norms[1](sparse + self.object_out(seen))
 
         return self.norms[2](sparse + self.perceptron(sparse))  # type: ignore[no-any-return]
@@ -147,7 +152,6 @@ class LookBack(nn.Module):
         super().__init__()
         self.config = config
         self.raw_sigma = _raw(config.sigma)
-        self.norm = nn.LayerNorm(width)
         self.queries = nn.Linear(width, config.attention_width)
         self.keys = nn.Linear(width, config.attention_width)
         self.values = nn.Linear(width, config.attention_width)
@@ -164,7 +168,7 @@ class LookBack(nn.Module):
         Parameters
         ----------
         image, places
-            `(B, N, C)` and `(1, N, C)`.
+            `(B, N, C)` and `(1, N, C)`, as of `OrderBlock`.
         sparse
             `(B, K, C)`.
         order
@@ -177,7 +181,7 @@ class LookBack(nn.Module):
         Tensor
             `(B, N, C)`.
         """
-        queries = self.queries(self.norm(image) + places)
+        queries = self.queries(image + places)
         bias = -self.sigma * order.transpose(1, 2) if self.config.uses_order else order.transpose(1, 2) * 0
         bias = bias.masked_fill(~is_used[:, None], -torch.inf)
         seen = _attended(queries, self.keys(sparse), self.values(sparse), self.config.n_heads, bias)

@@ -22,7 +22,7 @@ TrainedNetwork = SegNext | OIS
 """What a run can train."""
 
 _SHARED_WITH_SEGNEXT = ("encoder.", "prompt_embedding.", "decoder.")
-"""Parts that OIS has in common with a SegNext of the same encoder; it has attention of its own instead of the rest."""
+"""Parts that OIS has in common with a SegNext of the same encoder. Fusion becomes its context, if it has any."""
 
 
 def build_network(config: TrainingConfig) -> TrainedNetwork:
@@ -127,10 +127,12 @@ def _state_for(wanted: TrainedNetwork, path: str) -> dict[str, Tensor]:
         return model.state_dict()
     if isinstance(wanted, OIS) and isinstance(model, SegNext):
         state = model.state_dict()
-        return {f"body.{key}": value for key, value in state.items() if key.startswith(_SHARED_WITH_SEGNEXT)}
-    raise ConfigError(
-        f"'{path}' holds weights of {type(model).__name__}; expected those of {type(wanted).__name__}."
-    )
+        shared = {f"body.{key}": value for key, value in state.items() if key.startswith(_SHARED_WITH_SEGNEXT)}
+        if wanted.config.context_depth:
+            of_context = {key: value for key, value in state.items() if key.startswith("fusion.")}
+            shared |= {f"body.context.{key.removeprefix('fusion.')}": value for key, value in of_context.items()}
+        return shared
+    raise ConfigError(f"'{path}' holds weights of {type(model).__name__}; expected those of {type(wanted).__name__}.")
 
 
 def _depth_state(path: str) -> dict[str, Tensor] | None:
