@@ -73,25 +73,28 @@ class DPTDecoder(nn.Module):
         resized = self.resizings[index](self.projections[index](level))
         return self.level_units[index](self.narrowings[index](resized))  # type: ignore[no-any-return]
 
-    def fuse(self, levels: Sequence[Tensor]) -> Tensor:
+    def fuse(self, levels: Sequence[Tensor], *, is_doubled: bool = True) -> Tensor:
         """Add up what `reassemble` made.
 
         Parameters
         ----------
         levels
             Four maps, finest first; each of batch `B`, or of batch 1 where all `B` share it (nothing is copied then).
+        is_doubled
+            Whether the sum is enlarged once more, as the original does.
 
         Returns
         -------
         Tensor
-            `(B, F, 8 h, 8 w)`, twice the size of the finest level.
+            `(B, F, 8 h, 8 w)`, twice the size of the finest level; `(B, F, 4 h, 4 w)` if it is not doubled.
         """
         finest, *_, coarsest = levels
         fused = self.fusions[3](coarsest, _shape(levels[2]))
         fused = self.fusions[2](fused + levels[2], _shape(levels[1]))
         fused = self.fusions[1](fused + levels[1], _shape(finest))
         rows, columns = _shape(finest)
-        return self.fusions[0](fused + finest, (2 * rows, 2 * columns))  # type: ignore[no-any-return]
+        factor = 2 if is_doubled else 1
+        return self.fusions[0](fused + finest, (factor * rows, factor * columns))  # type: ignore[no-any-return]
 
     def head(self, fused: Tensor, shape: tuple[int, int]) -> Tensor:
         """`(B, F, rows, columns)` → logits `(B, 1, *shape)`, before any threshold."""
@@ -129,4 +132,6 @@ def _shape(level: Tensor) -> tuple[int, int]:
 
 
 def _enlarged(level: Tensor, shape: tuple[int, int]) -> Tensor:
+    if _shape(level) == shape:
+        return level
     return F.interpolate(level, shape, mode="bilinear", align_corners=True)

@@ -61,9 +61,15 @@ class TransformerBody(nn.Module):
         return (self.prompt_embedding(prompt_map),)
 
     def decode(self, levels: tuple[Tensor, ...], prompt_levels: tuple[Tensor, ...], shape: Shape2D) -> Tensor:
-        """Levels, prompts fused into the last one → logits `(B, 1, *shape)`."""
+        """Levels, prompts fused into the last one → logits `(B, 1, *shape)`.
+
+        The head works at 4 / patch of the input, where SegNext's does, and not at its full size as for depth: of a
+        click that was half the work.
+        """
         *ready, coarse = levels
-        return self.decoder.head(self.decoder.fuse((*ready, self.decoder.reassemble_level(COARSE, coarse))), shape)
+        fused = self.decoder.fuse((*ready, self.decoder.reassemble_level(COARSE, coarse)), is_doubled=False)
+        logits = self.decoder.head(fused, (fused.shape[-2], fused.shape[-1]))
+        return F.interpolate(logits, shape, mode="bilinear", align_corners=True)
 
 
 class HybridBody(nn.Module):
