@@ -19,7 +19,7 @@ ORDER = OrderConfig(attention_width=32, n_heads=4, sees_previous_mask=True)
 HYBRID = OISConfig(
     input_shape=(64, 64),
     encoder=HybridConfig(stage_widths=(8, 12, 16), blocks_per_stage=(1, 1), width=32, depth=1, n_heads=2),
-    order=ORDER,
+    order=replace(ORDER, draws_order=True),
     context_depth=1,
     click_radius_px=2.0,
     keeps_aspect=True,

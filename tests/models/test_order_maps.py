@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_segnext.models.order_maps import compute_order_maps, scale_depth
+from napari_segnext.models.order_maps import compute_order_maps, compute_positive_order, scale_depth
 
 
 def clicks(*rows: tuple[float, float, float]) -> torch.Tensor:
@@ -98,3 +98,19 @@ class TestOrderMaps:
         sets = torch.cat([clicks((0, 0, 1)), clicks((0, 7, 1))])
         maps = compute_order_maps(stairs, sets, (8, 8), (8, 8))
         torch.testing.assert_close(maps[1, 0], (stairs[0, 0] - 0.75).abs())
+
+
+class TestPositiveOrder:
+    def test_is_the_map_that_positive_clicks_share(self, stairs):
+        prompts = clicks((0, 0, 1), (3, 5, 1), (7, 7, -1), (0, 0, 0))
+        shared = compute_positive_order(stairs, prompts, (8, 8), (8, 8))
+        torch.testing.assert_close(shared[:, 0], compute_order_maps(stairs, prompts, (8, 8), (8, 8))[:, 0])
+
+    @pytest.mark.parametrize("prompts", [clicks((7, 7, -1)), torch.zeros(1, 0, 3)], ids=["negative ones only", "none"])
+    def test_without_positive_clicks_it_is_empty(self, stairs, prompts):
+        assert not compute_positive_order(stairs, prompts, (8, 8), (16, 16)).any()
+
+    def test_finer_grids_are_filled_between_the_cells_of_the_depth(self, stairs):
+        found = compute_positive_order(stairs, clicks((0, 0, 1)), (8, 8), (32, 32))
+        assert found.shape == (1, 1, 32, 32)
+        assert found[0, 0, 0].diff().min() >= 0 and found[0, 0, 0, -1] == 0.75

@@ -170,6 +170,11 @@ class TestFirstWeights:
         config = ois_config(f"initial_weights={path}", new)
         state = initial_state(config, build_network(config))
         stored = load_model(path, "cpu").state_dict()
+        network = build_network(
+            replace(config, model=replace(config.model, order=replace(config.model.order, draws_order=True)))
+        )
+        first = initial_state(config, network)["body.prompt_embedding.to_4.0.0.weight"]
+        assert torch.equal(first[:, :3], stored["prompt_embedding.to_4.0.0.weight"]) and not first[:, 3].any()
         for part in ("encoder", "prompt_embedding", "decoder"):
             found = {key for key in state if key.startswith(f"body.{part}.")}
             assert found and all(torch.equal(state[key], stored[key.removeprefix("body.")]) for key in found)

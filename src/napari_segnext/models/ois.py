@@ -22,7 +22,7 @@ from napari_segnext.models.config import HybridConfig
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
 from napari_segnext.models.ois_body import HybridBody, TransformerBody
 from napari_segnext.models.order_attention import LookBack, OrderBlock, SparsePrompts, object_halves
-from napari_segnext.models.order_maps import compute_order_maps, scale_depth
+from napari_segnext.models.order_maps import compute_order_maps, compute_positive_order, scale_depth
 from napari_segnext.models.prompt_map import draw_prompt_map
 
 if TYPE_CHECKING:
@@ -230,16 +230,23 @@ class OIS(nn.Module):
         coarse = levels_of_image[-1]
         prompt_levels: tuple[Tensor, ...] = ()
         if self.config.order.uses_dense:
-            prompt_levels = self.body.prompt_levels(self._prompt_map(clicks, previous_masks, shape))
+            prompt_levels = self.body.prompt_levels(self._prompt_map(depth, clicks, previous_masks, shape))
             coarse = coarse + prompt_levels[-1]
         if self.config.order.uses_sparse:
             coarse = self._with_sparse(coarse.expand(len(clicks), -1, -1, -1), depth, clicks, previous_masks)
         logits = self.body.decode((*levels_of_image[:-1], coarse), prompt_levels[:-1], shape)
         return logits.float().expand(len(clicks), -1, -1, -1)[:, 0]
 
-    def _prompt_map(self, clicks: Tensor, previous_masks: Tensor, shape: Shape2D) -> Tensor:
+    def _prompt_map(self, depth: Tensor, clicks: Tensor, previous_masks: Tensor, shape: Shape2D) -> Tensor:
+        """`(B, channels, *shape)`: previous mask and order map if they are drawn, positive and negative disks."""
+        order = self.config.order
         drawn = draw_prompt_map(clicks, previous_masks, shape, radius_px=self.config.click_radius_px)
-        return drawn if self.config.order.sees_previous_mask else drawn[:, 1:]
+        drawn = drawn if order.sees_previous_mask else drawn[:, 1:]
+        if not order.draws_order:
+            return drawn
+        image_shape = (previous_masks.shape[-2], previous_masks.shape[-1])
+        distances = compute_positive_order(depth.float(), clicks, image_shape, shape)
+        return torch.cat([drawn, distances * order.uses_order], dim=1)
 
     def _with_sparse(self, coarse: Tensor, depth: Tensor, clicks: Tensor, previous_masks: Tensor) -> Tensor:
         """The coarse level after clicks have looked at it and it at them, `(B, C, h, w)`."""
@@ -264,7 +271,7 @@ class OIS(nn.Module):
 
 
 def _body(config: OISConfig) -> HybridBody | TransformerBody:
-    n_channels = 3 if config.order.sees_previous_mask else 2
+    n_channels = config.order.n_channels
     if isinstance(config.encoder, HybridConfig):
         return HybridBody(config.encoder, n_channels, config.context_depth)
     if config.context_depth:

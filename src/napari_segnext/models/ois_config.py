@@ -28,6 +28,9 @@ class OrderConfig:
     sees_previous_mask
         Whether the prompt map has the previous mask as a channel, as SegNext's has, so that boxes, polygons and masks
         are seen at their full resolution; the paper's has the two of clicks only.
+    draws_order
+        Whether the prompt map has the order map of the positive clicks as a channel, at its full resolution; not in the
+        paper. Attention sees order by cells only.
     """
 
     n_blocks: int = 3
@@ -40,6 +43,12 @@ class OrderConfig:
     uses_sparse: bool = True
     uses_dense: bool = True
     sees_previous_mask: bool = False
+    draws_order: bool = False
+
+    @property
+    def n_channels(self) -> int:
+        """Of the prompt map."""
+        return 2 + self.sees_previous_mask + self.draws_order
 
 
 @dataclass(frozen=True, slots=True)

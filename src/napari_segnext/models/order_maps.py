@@ -62,14 +62,28 @@ def compute_order_maps(depth: Tensor, clicks: Tensor, image_shape: Shape2D, grid
     """
     clicked = _depth_at(depth, clicks, image_shape)
     is_positive = clicks[..., 2] > 0
-    n_positive = is_positive.sum(dim=1, keepdim=True).clamp(min=1)
-    mean = torch.where(is_positive, clicked, 0).sum(dim=1, keepdim=True) / n_positive
-    reference = torch.where(is_positive, mean, clicked)
-
-    # the depth of a cell is the mean over it
-    cells = F.adaptive_avg_pool2d(depth, grid_shape) if _is_finer(depth, grid_shape) else _resized(depth, grid_shape)
-    distances = (cells - reference[:, :, None, None]).abs()
+    reference = torch.where(is_positive, _mean_of_positive(clicked, is_positive), clicked)
+    distances = (_cells(depth, grid_shape) - reference[:, :, None, None]).abs()
     return distances * (clicks[..., 2] != 0)[:, :, None, None]
+
+
+def compute_positive_order(depth: Tensor, clicks: Tensor, image_shape: Shape2D, grid_shape: Shape2D) -> Tensor:
+    """The one order map that all positive clicks share.
+
+    Parameters
+    ----------
+    depth, clicks, image_shape, grid_shape
+        As of `compute_order_maps`.
+
+    Returns
+    -------
+    Tensor
+        `(B, 1, rows, columns)` float in [0, 1]; 0 everywhere where there is no positive click.
+    """
+    is_positive = clicks[..., 2] > 0
+    mean = _mean_of_positive(_depth_at(depth, clicks, image_shape), is_positive)
+    distances = (_cells(depth, grid_shape) - mean[:, :, None, None]).abs()
+    return distances * is_positive.any(dim=1)[:, None, None, None]
 
 
 def _scaled(depth: Tensor) -> Tensor:
@@ -93,6 +107,17 @@ def _depth_at(depth: Tensor, clicks: Tensor, image_shape: Shape2D) -> Tensor:
     column = ((clicks[..., 1] + 0.5) * (columns / image_shape[1])).floor().long().clamp(0, columns - 1)
     flat = depth.flatten(1).expand(len(clicks), -1)
     return flat.gather(1, row * columns + column)
+
+
+def _mean_of_positive(clicked: Tensor, is_positive: Tensor) -> Tensor:
+    """`(B, 1)`: mean depth of the positive clicks."""
+    n_positive = is_positive.sum(dim=1, keepdim=True).clamp(min=1)
+    return torch.where(is_positive, clicked, 0).sum(dim=1, keepdim=True) / n_positive
+
+
+def _cells(depth: Tensor, grid_shape: Shape2D) -> Tensor:
+    """Depth of the cells of a grid: its mean over them, or between its own cells where the grid is finer."""
+    return F.adaptive_avg_pool2d(depth, grid_shape) if _is_finer(depth, grid_shape) else _resized(depth, grid_shape)
 
 
 def _is_finer(depth: Tensor, grid_shape: Shape2D) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from torch.nn import functional as F
+
 from napari_segnext.errors import ConfigError
 from napari_segnext.models.config import HybridConfig
 from napari_segnext.models.interface import ModelIdentity
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from napari_segnext.training.config import TrainingConfig
+
+SEGNEXT_CHANNELS = 3
+"""Of its prompt map: previous mask, positive and negative disks."""
 
 TrainedNetwork = SegNext | OIS
 """What a run can train."""
@@ -131,8 +136,17 @@ def _state_for(wanted: TrainedNetwork, path: str) -> dict[str, Tensor]:
         if wanted.config.context_depth:
             of_context = {key: value for key, value in state.items() if key.startswith("fusion.")}
             shared |= {f"body.context.{key.removeprefix('fusion.')}": value for key, value in of_context.items()}
-        return shared
+        return shared | _with_more_channels(shared, wanted)
     raise ConfigError(f"'{path}' holds weights of {type(model).__name__}; expected those of {type(wanted).__name__}.")
+
+
+def _with_more_channels(state: dict[str, Tensor], wanted: OIS) -> dict[str, Tensor]:
+    """First convolutions of the prompt map; channels that SegNext does not draw count nothing at first."""
+    return {
+        key: F.pad(state[key], (0, 0, 0, 0, 0, tensor.shape[1] - state[key].shape[1]))
+        for key, tensor in wanted.body.prompt_embedding.state_dict(prefix="body.prompt_embedding.").items()
+        if tensor.ndim == 4 and key in state and tensor.shape[1] > state[key].shape[1] == SEGNEXT_CHANNELS
+    }
 
 
 def _depth_state(path: str) -> dict[str, Tensor] | None:
