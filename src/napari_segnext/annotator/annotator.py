@@ -30,6 +30,8 @@ from napari_segnext.annotator.answers import Answer, Answerer, require_readable,
 from napari_segnext.annotator.asking import Asker
 from napari_segnext.annotator.bindings import BINDINGS, BoundKeys
 from napari_segnext.annotator.coordinates import ShownSlice, SliceFrame, finest_level, resample_label, show_slice
+from napari_segnext.annotator.depth import DepthSource
+from napari_segnext.annotator.depth_layers import DepthLayers
 from napari_segnext.annotator.draft import Draft
 from napari_segnext.annotator.draft_mask import mask_to_accept, mask_to_show, replaced_mask
 from napari_segnext.annotator.errors import (
@@ -155,6 +157,8 @@ class Annotator:
     """Whether what is drawn next lies on the object."""
     zoom_changed = Signal(object)
     """`zoom` is now this: True, False or None."""
+    depth_changed = Signal()
+    """There is another `depth_layer`, or a layer that shows depth or order came or went."""
     history_changed = Signal()
     """There may be something else to take back or to repeat."""
     edited = Signal()
@@ -207,6 +211,8 @@ class Annotator:
         )
         self._input = ModelInput.of(image_layer)
         self._views = AnswerViews(viewer, self._layers)
+        self._depth = DepthSource(viewer, image_layer, model)
+        self._depth_layers = DepthLayers(viewer, self._layers)
         self._asker = Asker(self._executor, self._new_answerer())
         self._slices: dict[ShownSlice, SliceState] = {}
         self._history = self._history_before_run = History()
@@ -289,6 +295,30 @@ class Annotator:
             self._begin_anew()
             if not self.prompts:
                 self.prepare()
+
+    @property
+    def reads_depth(self) -> bool:
+        """Whether the model's answers depend on depth."""
+        return self._depth.is_read
+
+    @property
+    def depth_layer(self) -> Any:
+        """The image layer that gives the depth, pixel by pixel; None where the model sees it.
+
+        When it is changed, or its data are, the mask is computed anew from the same prompts; accepted objects stay as
+        they are. Of a model that reads no depth it is kept and not used.
+
+        Raises
+        ------
+        LayerMismatchError
+            If it is no grey image layer of the image's shape; nothing is changed then.
+        """
+        return self._depth.layer
+
+    @depth_layer.setter
+    def depth_layer(self, layer: Any) -> None:
+        if not self._is_closed:
+            self._depth.layer = layer
 
     @property
     def is_zoomed(self) -> bool:
@@ -436,6 +466,32 @@ class Annotator:
         frame, state = self._frame_or_none(), self._state_or_none()
         if frame is not None and state is not None:
             self._views.show_probability(frame.shown, state.prediction)
+
+    @property
+    def shows_depth(self) -> bool:
+        """Whether a layer shows the depth of the shown slice, as the model reads it; only of models that read depth."""
+        return self._depth_layers.shows("depth")
+
+    @shows_depth.setter
+    def shows_depth(self, is_shown: bool) -> None:
+        self._show_depth_layer("depth", is_shown=is_shown)
+
+    @property
+    def shows_order(self) -> bool:
+        """Whether a layer shows how far each pixel lies from the positive prompts, in depth; as `shows_depth`."""
+        return self._depth_layers.shows("order")
+
+    @shows_order.setter
+    def shows_order(self, is_shown: bool) -> None:
+        self._show_depth_layer("order", is_shown=is_shown)
+
+    def _show_depth_layer(self, role: str, *, is_shown: bool) -> None:
+        if self._is_closed or is_shown == self._depth_layers.shows(role):
+            return
+        if is_shown and not self.reads_depth:
+            raise AnnotatorError(f"{self._model.identity.name} reads no depth; choose an OIS model.")
+        self._depth_layers.set_shown(role, is_shown=is_shown)
+        self._watch.note()
 
     @property
     def highlights_changes(self) -> bool:
@@ -610,6 +666,7 @@ class Annotator:
             zoom=self._zoom,
             model=self._model,
             model_input=self._input,
+            depth=self._depth,
             is_user_waiting=lambda: self._asker.is_busy,
         )
         self.history_changed.emit()
@@ -860,6 +917,7 @@ class Annotator:
             tuple(int(n) for n in finest_level(layers.image).shape),
             spacing=tuple(float(abs(size)) or 1.0 for size in layers.image.scale),
             channels=self._input.references,
+            depth=self._depth.name,
         )
         drafts = {shown: state.draft for shown, state in self._slices.items()}
         prompts = prompts_file_of(self._objects.records, drafts, image=image, model=self._model, zoom=self.is_zoomed)
@@ -888,6 +946,7 @@ class Annotator:
             raise AnnotatorError("something was done here already; start annotating anew to go on with saved work.")
         require_room(annotation, output)
         self._restore_channels(annotation)
+        self._restore_depth(annotation)
         if annotation.labels is not None:
             output.data[...] = annotation.labels
             output.refresh()
@@ -913,6 +972,16 @@ class Annotator:
             self.model_input = ModelInput.of_references(image.channels, self._layers.image, self._viewer.layers)
         except LayerMismatchError as error:
             self._notice(f"The model sees the image as it is: {error}")
+
+    def _restore_depth(self, annotation: Annotation) -> None:
+        """Take the depth from the layer that it came from; if that is missing, let the model see it, and say so."""
+        image = annotation.prompts.image
+        if image is None or not image.depth:
+            return
+        try:
+            self.depth_layer = self._depth.of_name(image.depth, self._viewer.layers)
+        except LayerMismatchError as error:
+            self._notice(f"The model's own depth is used: {error}")
 
     def set_sign(self, *, is_positive: bool) -> None:
         """What is drawn next lies on the object, or on the background."""
@@ -992,6 +1061,8 @@ class Annotator:
             emitter.disconnect(callback)
         self._keys.restore()
         self._views.close()
+        self._depth_layers.close()
+        self._depth.close()
         self.busy_changed.emit("")
         self.closed.emit(reason)
 
@@ -1018,12 +1089,13 @@ class Annotator:
         """What was computed is void: ask for the mask of the same prompts."""
         self.propagation.end_now("Propagation was ended, as the model sees something else now.")
         self._asker.replace_answerer(self._new_answerer())
+        self._depth_layers.void()
         for state in self._slices.values():
             state.answer = state.base = None
         self._watch.note()
 
     def _new_answerer(self) -> Answerer:
-        return Answerer(self._model, self._input.read, zoom=self._zoom)
+        return Answerer(self._model, self._input.read, zoom=self._zoom, read_depth=self._depth.reader)
 
     def _reading(self, frame: SliceFrame) -> LayersReading:
         return read_layers(self._layers, frame, self._strokes)
@@ -1172,16 +1244,19 @@ class Annotator:
         return rows or 1.0, columns or 1.0
 
     def _ask(self, shown: ShownSlice, state: SliceState) -> None:
-        """Show the mask if it is known, else ask for it."""
-        if state.prompts and not state.is_answered:
-            self._asker.ask(shown, state.prompts)
-            return
+        """Show the mask if it is known, else ask for it, and for maps that are wanted."""
+        maps = self._depth_layers.wanted(shown, state.prompts)
+        is_open = bool(state.prompts) and not state.is_answered
         newest = self._asker.newest
-        if newest is not None and (newest.prompts or newest.shown != shown):
+        if is_open or maps:
+            self._asker.ask(shown, state.prompts, maps)
+        elif newest is not None and (newest.prompts or newest.shown != shown):
             self._asker.drop()
-        self._show(shown, state)
+        if not is_open:
+            self._show(shown, state)
 
     def _on_answer(self, answer: Answer) -> None:
+        self._depth_layers.take_in(answer)
         if answer.request.prompts:
             shown = answer.request.shown
             state = self._slices[shown]
@@ -1262,6 +1337,9 @@ class Annotator:
         self._asker.failed.connect(self.failed.emit)
         self._objects.painted.connect(self._on_painted)
         self._objects.noticed.connect(self._notice)
+        self._depth.noticed.connect(self._notice)
+        self._depth.changed.connect(self._on_depth)
+        self._depth_layers.changed.connect(self.depth_changed.emit)
         self.propagation.failed.connect(self.failed.emit)
         self.propagation.ended.connect(self._notice)
         self._watch.connect()
@@ -1285,6 +1363,13 @@ class Annotator:
             return
         self.reviewing.n_images += 1
         self._begin_anew()
+
+    def _on_depth(self) -> None:
+        """Another depth, from elsewhere or with other values: what was computed with the former one is void."""
+        if self.reads_depth:
+            self._begin_anew()
+        self.depth_changed.emit()
+        self.edited.emit()
 
     def _on_layer_removed(self, event: Any) -> None:
         if event.value not in self._layers or self._is_closed:

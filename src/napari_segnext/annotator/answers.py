@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_segnext.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from napari_segnext._types import Image, Mask
     from napari_segnext.annotator.coordinates import ShownSlice
@@ -79,11 +83,14 @@ class Request:
         The slice.
     prompts
         All prompts on it, in order; may be empty, then only the slice is encoded.
+    maps
+        What is asked for besides the mask, to be looked at: "depth", "order".
     """
 
     number: int
     shown: ShownSlice
     prompts: tuple[Prompt, ...]
+    maps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +105,14 @@ class Answer:
         Over the whole slice or a window of it; None without prompts, or if the request was given up.
     is_complete
         False if the request was given up.
+    maps
+        `(rows, columns)` float32 in [0, 1] for each map that was asked for; None where it says nothing.
     """
 
     request: Request
     prediction: Prediction | None
     is_complete: bool = True
+    maps: Mapping[str, NDArray[np.float32] | None] = field(default_factory=dict)
 
     @property
     def mask(self) -> Mask | None:
@@ -121,6 +131,8 @@ class Answerer:
         Gives the pixels of a slice, `(rows, columns[, C])`; called in the worker.
     zoom
         As of `Session`: True, False, or None as the model prefers.
+    read_depth
+        Gives the depth of a slice, `(rows, columns)`, for the one that the model sees; called in the worker.
 
     Attributes
     ----------
@@ -129,10 +141,16 @@ class Answerer:
     """
 
     def __init__(
-        self, model: InteractiveModel, read: Callable[[ShownSlice], Image], *, zoom: bool | None = None
+        self,
+        model: InteractiveModel,
+        read: Callable[[ShownSlice], Image],
+        *,
+        zoom: bool | None = None,
+        read_depth: Callable[[ShownSlice], NDArray[Any]] | None = None,
     ) -> None:
         self._model = model
         self._read = read
+        self._read_depth = read_depth
         self.encode_seconds = 0.0
         self._zoom = zoom
         self._sessions: OrderedDict[ShownSlice, Session] = OrderedDict()
@@ -160,12 +178,12 @@ class Answerer:
 
         session = self._session(request.shown)
         if not request.prompts:
-            return Answer(request, None)
+            return Answer(request, None, maps=_maps(session, request.maps))
         try:
             _walk_to(session, request.prompts, is_wanted)
         except PredictionCancelled:
             return Answer(request, None, is_complete=False)
-        return Answer(request, session.prediction)
+        return Answer(request, session.prediction, maps=_maps(session, request.maps))
 
     def _session(self, shown: ShownSlice) -> Session:
         from napari_segnext.session import Session
@@ -174,7 +192,8 @@ class Answerer:
         if session is None:
             require_readable(shown, is_zoomed=will_zoom(self._model, self._zoom))
             start = time.perf_counter()
-            session = Session(self._model, self._read(shown), zoom=self._zoom)
+            depth = None if self._read_depth is None else self._read_depth(shown)
+            session = Session(self._model, self._read(shown), zoom=self._zoom, depth=depth)
             self.encode_seconds = time.perf_counter() - start
             self._sessions[shown] = session
         self._sessions.move_to_end(shown)
@@ -185,6 +204,11 @@ class Answerer:
     def _keeps_too_much(self) -> bool:
         n_pixels = sum(shown.shape[0] * shown.shape[1] for shown in self._sessions)
         return len(self._sessions) > MAX_SESSIONS or n_pixels > MAX_KEPT_PIXELS
+
+
+def _maps(session: Session, wanted: frozenset[str]) -> dict[str, NDArray[np.float32] | None]:
+    computed = {"depth": session.depth_map, "order": session.order_map}
+    return {name: computed[name]() for name in wanted}
 
 
 def _walk_to(session: Session, prompts: tuple[Prompt, ...], is_wanted: Callable[[], bool]) -> None:

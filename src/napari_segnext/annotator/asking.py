@@ -62,6 +62,8 @@ class Asker:
             return "Stopping…" if self.is_busy else ""
         if not self._answerer.knows(newest.shown):
             return f"Encoding {newest.shown}…"
+        if not newest.prompts:
+            return "Computing the depth…"
         return "Computing the mask…"
 
     @property
@@ -86,19 +88,19 @@ class Asker:
         """Whether the last question was stopped or raised."""
         return self._given_up is not None
 
-    def ask(self, shown: ShownSlice, prompts: tuple[Prompt, ...]) -> None:
-        """Ask for the mask of these prompts, unless just that is being computed or was given up.
+    def ask(self, shown: ShownSlice, prompts: tuple[Prompt, ...], maps: frozenset[str] = frozenset()) -> None:
+        """Ask for the mask of these prompts, and maps, unless just that is being computed or was given up.
 
         Without prompts, the slice is only encoded.
         """
         if self._is_closed or any(
-            request is not None and (request.shown, request.prompts) == (shown, prompts)
+            request is not None and (request.shown, request.prompts, request.maps) == (shown, prompts, maps)
             for request in (self.newest, self._given_up)
         ):
             return
         self._number += 1
         self._given_up = None
-        self._waiting = Request(self._number, shown, prompts)
+        self._waiting = Request(self._number, shown, prompts, maps)
         if self._running is None:
             self._run_next()
         else:

@@ -42,6 +42,7 @@ MARK_SCREEN_PX = (4, 20)
 """Least and greatest size of a click's mark on the screen: it must not hide a small object that one is close to."""
 
 OUTPUT_DTYPE = np.int32
+VIEW_ROLES = ("probability", "depth", "order")
 _LINE_TYPES = ("path", "line")
 
 
@@ -289,7 +290,7 @@ def kept_volume(image: Any) -> dict[str, Any]:
     return {key: volume for key, volume in image.metadata.items() if key == VOLUME_NOTE}
 
 
-def _placed(image: Any, role: str) -> dict[str, Any]:
+def placed_on(image: Any, role: str) -> dict[str, Any]:
     """Arguments that put a new layer on the image's grid and note its role."""
     return {
         "name": f"SegNext {role}",
@@ -316,7 +317,7 @@ def _points(image: Any) -> Points:
         border_color="white",
         face_color=POSITIVE_COLOUR,
         symbol=POSITIVE_SYMBOL,
-        **_placed(image, "clicks"),
+        **placed_on(image, "clicks"),
     )
 
 
@@ -328,7 +329,7 @@ def _shapes(image: Any) -> Shapes:
         edge_width=max(1.0, _mark_size(image) / 6),
         edge_color=POSITIVE_COLOUR,
         face_color="transparent",
-        **_placed(image, "shapes"),
+        **placed_on(image, "shapes"),
     )
 
 
@@ -357,8 +358,13 @@ def probability_layer(image: Any) -> Image:
         colormap="magma",
         blending="additive",
         opacity=0.6,
-        **_placed(image, "probability"),
+        **placed_on(image, "probability"),
     )
+
+
+def is_view(layer: Any) -> bool:
+    """Whether a layer only shows what the model says: no image to annotate, no channel, no depth."""
+    return role_of(layer) in VIEW_ROLES
 
 
 def _colormap(colours: dict[int, str]) -> DirectLabelColormap:
@@ -369,7 +375,7 @@ def _colormap(colours: dict[int, str]) -> DirectLabelColormap:
 
 
 def _labels(image: Any, role: str, dtype: Any) -> Labels:
-    return Labels(np.zeros(_grid_shape(image), dtype), **_placed(image, role))
+    return Labels(np.zeros(_grid_shape(image), dtype), **placed_on(image, role))
 
 
 def _mark_size(image: Any) -> float:

@@ -13,6 +13,7 @@ from napari_segnext.annotator.propagation_work import Job
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from napari_segnext.annotator.depth import DepthSource
     from napari_segnext.annotator.layers import AnnotationLayers
     from napari_segnext.annotator.model_input import ModelInput
     from napari_segnext.annotator.objects import ObjectRecords
@@ -36,6 +37,7 @@ def job_of(
     layers: AnnotationLayers,
     model: InteractiveModel,
     model_input: ModelInput,
+    depth: DepthSource,
     is_user_waiting: Callable[[], bool],
     n_images: int,
 ) -> Job:
@@ -51,7 +53,7 @@ def job_of(
         (first, stop) of the slices that may be written; all by default.
     direction, rules, zoom
         As of `propagate`.
-    records, review, layers, model, model_input
+    records, review, layers, model, model_input, depth
         Of the annotation.
     is_user_waiting, n_images
         See `Job`.
@@ -92,6 +94,8 @@ def job_of(
         objects=objects,
         model=model,
         model_input=model_input,
+        depth=depth.planes(line),
+        depth_settings=depth.settings,
         scale=tuple(float(size) for size in layers.image.scale),
         labels=layers.output.data,
         is_user_waiting=is_user_waiting,

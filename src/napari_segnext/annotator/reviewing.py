@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from napari_segnext.annotator.coordinates import ShownSlice, SliceFrame
+    from napari_segnext.annotator.depth import DepthSource
     from napari_segnext.annotator.executor import Executor
     from napari_segnext.annotator.label_edits import LabelEdit
     from napari_segnext.annotator.layers import AnnotationLayers
@@ -127,6 +128,7 @@ class Reviewing:
         zoom: bool | None,
         model: InteractiveModel,
         model_input: ModelInput,
+        depth: DepthSource,
         is_user_waiting: Callable[[], bool],
     ) -> None:
         """Begin a run; `remember` gets what stands for it in the history. For the rest see `job_of`."""
@@ -144,6 +146,7 @@ class Reviewing:
             layers=self._layers,
             model=model,
             model_input=model_input,
+            depth=depth,
             is_user_waiting=is_user_waiting,
             n_images=self.n_images,
         )

@@ -60,6 +60,10 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    wider: Annotated[
+        bool,
+        typer.Option("--wider/--no-wider", help="With zoom: answer corrections on a wider window, too; slower."),
+    ] = True,
     first_prompt: Annotated[
         list[FirstPrompt] | None,
         typer.Option(help="What the user begins with, then clicks; may be given several times.", show_default="click"),
@@ -100,7 +104,7 @@ def evaluate(
     from napari_segnext.evaluation import Contestant, SessionMethod
     from napari_segnext.weights import load_model
 
-    method = SessionMethod(load_model(model, device), zoom=zoom, threshold=threshold)
+    method = SessionMethod(load_model(model, device), zoom=zoom, looks_wider=wider, threshold=threshold)
     zooming = "with zoom" if method.zoom else "on whole images"
     typer.echo(f"{method.name} on {method.model.device} {zooming}, {len(images)} images", err=True)
     contestants = [Contestant(method, settings), *rivals]

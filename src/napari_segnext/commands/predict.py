@@ -47,6 +47,14 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    depth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image file of the same size, one number for each pixel (NaN: unknown): the depth that is given to a "
+            "model that reads depth, instead of its own.",
+            show_default=False,
+        ),
+    ] = None,
     zoom: Annotated[
         bool | None,
         typer.Option(
@@ -78,6 +86,8 @@ def predict(
     elif channel:
         raise CommandError(f"the prompts file names no channels, but --channel is given {len(channel)} times.")
 
+    given_depth = _given_depth(depth, said.image)
+
     from napari_segnext.session import Session
 
     if threshold is not None and not 0 < threshold < 1:
@@ -88,6 +98,7 @@ def predict(
             pixels,
             contrast_limits=contrast_limits or None,
             zoom=said.zoom if zoom is None else zoom,
+            depth=given_depth,
         )
         labels = _labels(session, said, threshold)
     write_labels(output, labels)
@@ -116,6 +127,21 @@ def _channels(reference: "ImageReference", pixels: Any, others: list[Any]) -> An
     return stack_channels(
         [stretch_channel(images[one.name], one.contrast_limits, one.gamma) for one in reference.channels]
     )
+
+
+def _given_depth(path: Path | None, reference: "ImageReference | None") -> Any:
+    """The depth of a file; without one, None, and a warning if the prompts were answered with a depth."""
+    from napari_segnext.io import read_image
+
+    if path is not None:
+        return read_image(path)
+    if reference is not None and reference.depth:
+        typer.echo(
+            f"warning: the prompts were answered with a depth from '{reference.depth}'; without --depth the masks may "
+            "differ.",
+            err=True,
+        )
+    return None
 
 
 def existing_prompts_file(prompts: Path) -> Path:

@@ -79,6 +79,8 @@ class SessionMethod:
     zoom
         True predicts on windows about the object, whose encoding counts as part of the click that needs it; False on
         the whole image, as the original's evaluation does; None as the session chooses for this model.
+    looks_wider
+        As of `Session`.
     threshold
         Probability above which a pixel belongs to the mask.
     takes_true_depth
@@ -90,6 +92,7 @@ class SessionMethod:
         model: InteractiveModel,
         *,
         zoom: bool | None = None,
+        looks_wider: bool = True,
         threshold: float = ORIGINAL_THRESHOLD,
         takes_true_depth: bool = False,
     ) -> None:
@@ -97,6 +100,7 @@ class SessionMethod:
             raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
         self.model = model
         self.zoom = prefers_zoom(model) if zoom is None else zoom
+        self.looks_wider = looks_wider
         self.threshold = threshold
         self.takes_true_depth = takes_true_depth
 
@@ -108,7 +112,15 @@ class SessionMethod:
     def open_image(self, image: Image, depth: NDArray[np.float32] | None = None) -> Session:
         """A session with the whole image encoded anew, maybe with a depth; returns when the device is done."""
         cache = EmbeddingCache(max_entries=_MAX_EMBEDDINGS)
-        session = Session(self.model, image, threshold=self.threshold, zoom=self.zoom, cache=cache, depth=depth)
+        session = Session(
+            self.model,
+            image,
+            threshold=self.threshold,
+            zoom=self.zoom,
+            looks_wider=self.looks_wider,
+            cache=cache,
+            depth=depth,
+        )
         if self.model.device.type == "cuda":
             torch.cuda.synchronize(self.model.device)
         return session

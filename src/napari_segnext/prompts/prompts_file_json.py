@@ -86,17 +86,19 @@ def _image_to_json(image: ImageReference) -> dict[str, Any]:
         "sha256": image.sha256,
         **({"spacing": [float(size) for size in image.spacing]} if image.spacing else {}),
         **({"channels": [_channel_to_json(channel) for channel in image.channels]} if image.channels else {}),
+        **({"depth": image.depth} if image.depth else {}),
     }
 
 
 def _image_from_json(reader: JsonReader) -> ImageReference:
-    entries = reader.entries({"name"}, optional={"shape", "sha256", "spacing", "channels"})
+    entries = reader.entries({"name"}, optional={"shape", "sha256", "spacing", "channels", "depth"})
     shape = entries["shape"].items(lambda item: item.whole_number(least=1)) if "shape" in entries else ()
     channels = entries["channels"].items(_channel_from_json) if "channels" in entries else ()
     if len(channels) > MAX_CHANNELS:
         raise entries["channels"].error(f"at most {MAX_CHANNELS} channels")
     spacing = entries["spacing"].items(_above_0) if "spacing" in entries else ()
-    return ImageReference(entries["name"].text(), shape, _sha256(entries), spacing, channels)
+    depth = entries["depth"].text() if "depth" in entries else ""
+    return ImageReference(entries["name"].text(), shape, _sha256(entries), spacing, channels, depth)
 
 
 def _channel_to_json(channel: ChannelReference) -> dict[str, Any]:

@@ -50,6 +50,9 @@ class ImageReference:
         Size of a pixel along each axis of `shape` but that of RGB, the unit of the clean-up's lengths; empty for 1.
     channels
         What the model saw in the place of the image as it is, one to three channels; empty for the image as it is.
+    depth
+        File name, or name of the layer, of the depth that was given to the model; empty for its own, and for models
+        that read none.
     """
 
     name: str
@@ -57,6 +60,7 @@ class ImageReference:
     sha256: str = ""
     spacing: tuple[float, ...] = ()
     channels: tuple[ChannelReference, ...] = ()
+    depth: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from napari_segnext.errors import is_out_of_memory
+from napari_segnext.models.interface import DepthAwareModel
 from napari_segnext.session.session import forget_shared_embeddings, prefers_zoom
 
 if TYPE_CHECKING:
@@ -129,6 +130,31 @@ class CpuFallback:
         return first()
 
 
+class DepthAwareFallback(CpuFallback):
+    """The same of a model that reads depth, a `DepthAwareModel` itself; what it says of depth takes next to nothing."""
+
+    def depth_map(self, embedding: ImageEmbedding) -> Tensor:
+        """As the model."""
+        depth: Tensor = self._model.depth_map(embedding)
+        return depth
+
+    def with_depth(self, embedding: ImageEmbedding, depth: Tensor) -> ImageEmbedding:
+        """As the model."""
+        changed: ImageEmbedding = self._model.with_depth(embedding, depth)
+        return changed
+
+    def order_map(self, embedding: ImageEmbedding, clicks: Tensor) -> Tensor:
+        """As the model."""
+        order: Tensor = self._model.order_map(embedding, clicks)
+        return order
+
+
+def guarded(model: InteractiveModel, on_fallback: Callable[[], object] = lambda: None) -> CpuFallback:
+    """A model that falls back to the processor, and reads depth if the model does; see `CpuFallback`."""
+    kind = DepthAwareFallback if isinstance(model, DepthAwareModel) else CpuFallback
+    return kind(model, on_fallback)
+
+
 def load_with_fallback(
     load_model: Callable[[str, str], InteractiveModel],
     name: str,
@@ -147,12 +173,12 @@ def load_with_fallback(
         As of `CpuFallback`.
     """
     try:
-        return CpuFallback(load_model(name, device), on_fallback)
+        return guarded(load_model(name, device), on_fallback)
     except Exception as error:
         if device == "cpu" or not is_out_of_memory(error):
             raise
     _free_memory()
-    model = CpuFallback(load_model(name, "cpu"), on_fallback)
+    model = guarded(load_model(name, "cpu"), on_fallback)
     model.fall_back()
     return model
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_segnext.prompts import MaskPrompt
+from napari_segnext.prompts import Click, MaskPrompt, Prompts
 from napari_segnext.prompts.enclosed import draw_enclosed
+from napari_segnext.session.corrections import following, mean_answer, wider_window
 from napari_segnext.session.windows import (
     Window,
     approach_windows,
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
     from napari_segnext._types import Mask, Probability, Shape2D
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
-    from napari_segnext.prompts import Prompts
     from napari_segnext.session.views import ImageViews, View
+
+    Look: TypeAlias = Callable[[Window, "Prediction | None"], "Prediction"]
+    """(where, the last answer) → an answer."""
 
 DEFAULT_THRESHOLD = 0.5
 """Probability above which a pixel belongs to the object. The original's evaluation uses 0.49."""
@@ -202,6 +205,7 @@ def predict_zoomed(
     previous: Prediction | None = None,
     *,
     threshold: float = DEFAULT_THRESHOLD,
+    looks_wider: bool = True,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Prediction:
     """Answer all prompts at once, on a window about the object.
@@ -216,6 +220,8 @@ def predict_zoomed(
         The last answer, or a mask to start from; None for none.
     threshold
         Of the prediction's mask.
+    looks_wider
+        Whether a correction is answered on a wider window, too.
     is_wanted
         Asked before each look; windows that are new are encoded then.
 
@@ -230,7 +236,8 @@ def predict_zoomed(
     -----
     Zoom-in as RITM's and FocalClick's, but from the first prompt on, at a scale that is chosen by certainty; see
     `windows.py` for the choice of windows. What a first box or polygon encloses is the first previous mask, besides the
-    negative clicks at its corners, which are all that the paper gives.
+    negative clicks at its corners, which are all that the paper gives. What corrections get besides is in
+    `corrections.py`.
     """
     image_shape = views.image_shape
     prompts.as_clicks(image_shape, spacing_px=views.model.click_radius_px(image_shape))  # do they fit the image?
@@ -240,23 +247,38 @@ def predict_zoomed(
             raise PredictionCancelled
         return _seen(views.of(window), views, prompts, previous, threshold)
 
+    look: Look = seen
     if previous is None:
         prediction = _approached(seen, prompts, image_shape)
     else:
-        prediction = seen(_window_after(previous, prompts), previous)
+        if not isinstance(prompts.items[-1], MaskPrompt):
+            look = _corrected(seen, views, prompts, looks_wider=looks_wider)
+        prediction = look(_window_after(previous, prompts), previous)
 
     # an answer that runs on beyond its window
     for _ in range(MAX_GROWTHS):
         window = prediction.window
         if not touches_edge(prediction.window_probability > threshold, window, image_shape):
             break
-        prediction = seen(grown_window(_needed(prompts, prediction), window, image_shape), prediction)
+        prediction = look(grown_window(_needed(prompts, prediction), window, image_shape), prediction)
     return prediction
 
 
-def _approached(
-    seen: Callable[[Window, Prediction | None], Prediction], prompts: Prompts, image_shape: Shape2D
-) -> Prediction:
+def _corrected(seen: Look, views: ImageViews, prompts: Prompts, *, looks_wider: bool) -> Look:
+    """How corrections are looked at; see `corrections.py`."""
+    given = Prompts(tuple(prompt for prompt in prompts if isinstance(prompt, Click)))
+
+    def look(window: Window, previous: Prediction | None) -> Prediction:
+        answer, wider = seen(window, previous), wider_window(window, views.image_shape)
+        if looks_wider and wider != window:
+            answer = mean_answer(answer, seen(wider, previous))
+        view = views.of(window)
+        return following(answer, views.clicks(given, view), view.embedding.levels[0])
+
+    return look
+
+
+def _approached(seen: Look, prompts: Prompts, image_shape: Shape2D) -> Prediction:
     """The first answer: on a window about outlines, or the most certain one of several windows about clicks."""
     outlined, about = extent_of_outlines(prompts, image_shape), extent_of_prompts(prompts, image_shape)
     if outlined is not None:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_segnext._disk_cache import disk_cache_in_use
+from napari_segnext.models.interface import DepthAwareModel
 from napari_segnext.prompts import MaskPrompt, Prompt, Prompts
+from napari_segnext.session.depth_maps import depth_in_pixels, order_in_pixels
 from napari_segnext.session.embedding_cache import EmbeddingCache
 from napari_segnext.session.embedding_store import EmbeddingStore
 from napari_segnext.session.predict import (
@@ -26,12 +28,12 @@ from napari_segnext.session.predict import (
     predict,
     predict_zoomed,
 )
-from napari_segnext.session.views import ImageViews
+from napari_segnext.session.views import ImageViews, clicks_in_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_segnext._types import Image, Probability, Shape2D
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
@@ -92,10 +94,12 @@ class Session:
     zoom
         True predicts on a window about the object, at the model's resolution; False on the whole image; None as the
         model prefers, which is True for the bundled one and False for the published ones.
+    looks_wider
+        With zoom: whether corrections are answered on a wider window, too. They are better for it, and take up to twice
+        the time.
     cache
         Where embeddings are kept; by default one cache shared by all sessions, in memory, and on disk, too, after
         `use_disk_cache`.
-
     depth
         `(H, W)` numbers of any unit and direction, NaN where unknown, in the place of the depth that the model sees:
         a channel of an RGB-D camera, a height or focus map. Only for models that read depth.
@@ -120,6 +124,7 @@ class Session:
         contrast_limits: ContrastLimits | None = None,
         threshold: float = DEFAULT_THRESHOLD,
         zoom: bool | None = None,
+        looks_wider: bool = True,
         cache: EmbeddingCache | None = None,
         depth: ArrayLike | None = None,
     ) -> None:
@@ -127,6 +132,7 @@ class Session:
             raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
         self._model = model
         self._threshold = threshold
+        self._looks_wider = looks_wider
         zooms = prefers_zoom(model) if zoom is None else zoom
         views = ImageViews(
             model,
@@ -186,6 +192,25 @@ class Session:
     def can_redo(self) -> bool:
         """Whether there is an edit to repeat."""
         return self._now < len(self._timeline) - 1
+
+    def depth_map(self) -> NDArray[np.float32] | None:
+        """`(H, W)` in [0, 1]: the depth that was given or the model sees in the whole image; None if it reads none."""
+        if not isinstance(self._model, DepthAwareModel):
+            return None
+        return depth_in_pixels(self._model, self._whole, self._image_shape)
+
+    def order_map(self) -> NDArray[np.float32] | None:
+        """How far each pixel lies from the positive prompts, in the depth of `depth_map`.
+
+        Returns
+        -------
+        ndarray or None
+            `(H, W)` in [0, 1], 0 at their depth; None if no prompt is positive, or the model reads no depth.
+        """
+        if not isinstance(self._model, DepthAwareModel):
+            return None
+        clicks = clicks_in_view(self._model, self.prompts, self._whole, self._image_shape)
+        return order_in_pixels(self._model, self._whole, clicks, self._image_shape)
 
     def add(self, prompt: Prompt) -> Prediction:
         """Add a prompt and predict.
@@ -298,7 +323,14 @@ class Session:
 
     def _predicted(self, prompts: Prompts, previous: Prediction | None, is_wanted: Callable[[], bool]) -> Prediction:
         if self._views is not None:
-            return predict_zoomed(self._views, prompts, previous, threshold=self._threshold, is_wanted=is_wanted)
+            return predict_zoomed(
+                self._views,
+                prompts,
+                previous,
+                threshold=self._threshold,
+                looks_wider=self._looks_wider,
+                is_wanted=is_wanted,
+            )
         probability = None if previous is None else previous.probability
         return predict(self._model, self._whole.embedding, prompts, probability, threshold=self._threshold)
 

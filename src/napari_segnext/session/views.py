@@ -126,14 +126,7 @@ class ImageViews:
         PromptError
             If a prompt lies wholly outside the image, or a mask has another shape.
         """
-        spacing_px = self.model.click_radius_px(view.shape) * view.factor
-        clicks = prompts.as_clicks(self.image_shape, spacing_px=spacing_px)
-        moved = clicks.copy()
-        origin = np.array([view.window.top, view.window.left], np.float32)
-        moved[:, :2] = (clicks[:, :2] - origin + 0.5) / view.factor - 0.5
-        is_inside = ((moved[:, :2] >= -0.5) & (moved[:, :2] < np.array(view.shape) - 0.5)).all(axis=1)
-        moved[:, :2] = np.clip(moved[:, :2], 0, np.array(view.shape) - 1)
-        return moved[is_inside]
+        return clicks_in_view(self.model, prompts, view, self.image_shape)
 
     def _encoded(self, window: Window, factor: int) -> ImageEmbedding:
         rgb = image_to_rgb(_block_means(self._image[window.slices], factor), self._limits)
@@ -143,6 +136,18 @@ class ImageViews:
     def _key(self, window: Window, factor: int) -> CacheKey:
         where = "whole" if factor == 1 and window == Window.whole(self.image_shape) else f"{window} / {factor}"
         return CacheKey.of(self.model, f"{self._digest} {where}")
+
+
+def clicks_in_view(model: InteractiveModel, prompts: Prompts, view: View, image_shape: Shape2D) -> NDArray[np.float32]:
+    """Prompts as clicks in blocks of a view of an image of some shape; see `ImageViews.clicks`."""
+    spacing_px = model.click_radius_px(view.shape) * view.factor
+    clicks = prompts.as_clicks(image_shape, spacing_px=spacing_px)
+    moved = clicks.copy()
+    origin = np.array([view.window.top, view.window.left], np.float32)
+    moved[:, :2] = (clicks[:, :2] - origin + 0.5) / view.factor - 0.5
+    is_inside = ((moved[:, :2] >= -0.5) & (moved[:, :2] < np.array(view.shape) - 0.5)).all(axis=1)
+    moved[:, :2] = np.clip(moved[:, :2], 0, np.array(view.shape) - 1)
+    return moved[is_inside]
 
 
 def _factor(window: Window, *, at_full_size: bool) -> int:

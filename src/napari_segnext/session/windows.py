@@ -6,6 +6,8 @@
 3. With an answer, the window stays as long as object and prompts sit well in it, so that its embedding serves again;
    otherwise a new one is laid about them with a margin.
 4. Where the answer reaches the edge of its window, the window grows.
+
+Corrections are looked at on a wider window, too; see `corrections.py`.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from napari_segnext.annotator.layers import (
     POSITIVE_COLOUR,
     follow_names,
     is_on_grid,
+    is_view,
     role_of,
     was_made_for,
 )
@@ -38,6 +39,7 @@ from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.errors import ImageError
 from napari_segnext.widgets.channel_panel import ChannelPanel
 from napari_segnext.widgets.cheat_sheet import CheatSheet
+from napari_segnext.widgets.depth_section import DepthSection
 from napari_segnext.widgets.early_work import EarlyWork
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.level_choice import LevelChoice
@@ -296,6 +298,7 @@ class AnnotatorWidget(DockedWidget):
         annotator.ask_overlap = self._ask_overlap
         self._connect_annotator(annotator)
         self._channel_panel.show_annotator(annotator)
+        self._depth_section.show_annotator(annotator)
         self._mask_panel.show_annotator(annotator)
         self._objects_table.show_annotator(annotator)
         self._propagate_panel.show_annotator(annotator)
@@ -324,6 +327,7 @@ class AnnotatorWidget(DockedWidget):
         annotator, self._annotator = self._annotator, None
         self._resume_bar.leave()
         self._channel_panel.show_annotator(None)
+        self._depth_section.show_annotator(None)
         self._mask_panel.show_annotator(None)
         self._objects_table.show_annotator(None)
         self._propagate_panel.show_annotator(None)
@@ -425,6 +429,8 @@ class AnnotatorWidget(DockedWidget):
         column.addWidget(line())
         self._channel_panel = ChannelPanel(self._viewer, self._do, self)
         column.addWidget(folding("Channels", "Which channels the model sees.", self._channel_panel))
+        self._depth_section = DepthSection(self._viewer, self._do, self)
+        column.addWidget(folding("Depth", "How near things are, for models that read depth.", self._depth_section))
         self._mask_panel = MaskPanel(self._viewer, self._do, self)
         self._mask_panel.overlap.setCurrentText(self._preferences.overlap)
         column.addWidget(folding("Mask", "Threshold, clean-up, overlap, views, masks to start from.", self._mask_panel))
@@ -449,9 +455,7 @@ class AnnotatorWidget(DockedWidget):
         self.setMinimumWidth(max(MIN_WIDTH_PX, widest))
 
     def _build_pickers(self) -> QFormLayout:
-        self._image = LayerChoice(
-            self._viewer, lambda layer: isinstance(layer, Image), prefers=lambda layer: True, parent=self
-        )
+        self._image = LayerChoice(self._viewer, _is_image, prefers=lambda layer: True, parent=self)
         self._image.setToolTip(
             "The image to annotate: 2D or a stack, grey or RGB. On a stack, the slice that is shown."
         )
@@ -735,6 +739,7 @@ class AnnotatorWidget(DockedWidget):
         for choice in (self._image, self._points, self._shapes, self._scribbles, self._output):
             choice.refresh()
         self._channel_panel.refresh_layers()
+        self._depth_section.refresh_layers()
         self._mask_panel.refresh_layers()
         self._update_controls()
 
@@ -747,3 +752,8 @@ class AnnotatorWidget(DockedWidget):
     def _fits_image(self, layer: Any) -> bool:
         image = self._image.layer
         return image is not None and isinstance(layer, Labels) and is_on_grid(layer, image)
+
+
+def _is_image(layer: Any) -> bool:
+    """Whether a layer can be annotated: an image, but none that only shows what the model says."""
+    return isinstance(layer, Image) and not is_view(layer)

@@ -9,7 +9,7 @@ from qtpy.QtCore import QSignalBlocker, QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from napari_segnext.annotator.coordinates import finest_level
-from napari_segnext.annotator.layers import has_grid_of
+from napari_segnext.annotator.layers import has_grid_of, is_view
 from napari_segnext.annotator.model_input import Channel, ModelInput
 from napari_segnext.widgets.parts import AnnotationPanel, form_layout
 
@@ -107,7 +107,7 @@ class ChannelPanel(AnnotationPanel):
             layer
             for layer in self._viewer.layers
             if isinstance(layer, Image) and not layer.rgb and has_grid_of(layer, image)
-            if layer.name != "SegNext probability"
+            if not is_view(layer)
         ]
         channels = [Channel(layer) for layer in fitting]
         for layer in fitting:

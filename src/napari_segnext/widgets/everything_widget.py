@@ -38,7 +38,7 @@ from napari_segnext.annotator.everything_layers import (
     new_objects_layer,
     require_output,
 )
-from napari_segnext.annotator.layers import is_on_grid, role_of
+from napari_segnext.annotator.layers import is_on_grid, is_view, role_of
 from napari_segnext.annotator.preferences import preferences_or_defaults
 from napari_segnext.everything.settings import (
     MIN_AGREEMENT,
@@ -324,7 +324,9 @@ class EverythingWidget(DockedWidget):
         self._scroll(content)
 
     def _build_pickers(self) -> QFormLayout:
-        self._image = LayerChoice(self._viewer, lambda layer: isinstance(layer, Image), parent=self)
+        self._image = LayerChoice(
+            self._viewer, lambda layer: isinstance(layer, Image) and not is_view(layer), parent=self
+        )
         self._image.setToolTip("The image: 2D or a stack, grey or RGB. Of a stack, the slice that is shown.")
         preferences = preferences_or_defaults()
         self.models = ModelChoice(preferences.default_model)
