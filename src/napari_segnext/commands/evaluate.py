@@ -64,6 +64,10 @@ def evaluate(
         bool,
         typer.Option("--wider/--no-wider", help="With zoom: answer corrections on a wider window, too; slower."),
     ] = True,
+    true_depth: Annotated[
+        bool,
+        typer.Option("--true-depth", help="Give models that read depth the one of the dataset, where it has any."),
+    ] = False,
     first_prompt: Annotated[
         list[FirstPrompt] | None,
         typer.Option(help="What the user begins with, then clicks; may be given several times.", show_default="click"),
@@ -104,7 +108,9 @@ def evaluate(
     from napari_segnext.evaluation import Contestant, SessionMethod
     from napari_segnext.weights import load_model
 
-    method = SessionMethod(load_model(model, device), zoom=zoom, looks_wider=wider, threshold=threshold)
+    method = SessionMethod(
+        load_model(model, device), zoom=zoom, looks_wider=wider, threshold=threshold, takes_true_depth=true_depth
+    )
     zooming = "with zoom" if method.zoom else "on whole images"
     typer.echo(f"{method.name} on {method.model.device} {zooming}, {len(images)} images", err=True)
     contestants = [Contestant(method, settings), *rivals]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from skimage import measure
 
+from napari_segnext.evaluation.methods import open_loaded
 from napari_segnext.evaluation.metrics import iou
 from napari_segnext.prompts import Box, Click, Polygon, Prompts, Scribble
 from napari_segnext.session import image_to_rgb
@@ -119,7 +120,7 @@ def replay_failures(
         if not of_image:
             continue
         loaded = sample.read()
-        work, rgb = method.open_image(loaded.image), image_to_rgb(loaded.image)
+        work, rgb = open_loaded(method, loaded), image_to_rgb(loaded.image)
         truths = {item.id: loaded.truth_of(item) for item in loaded.objects}
         for result in of_image:
             prompts = Prompts(result.run.prompts.items[:n_clicks])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_segnext._types import Image, Mask, Shape2D
+    from napari_segnext.datasets.samples import LoadedImage
     from napari_segnext.models.interface import InteractiveModel
     from napari_segnext.prompts import Prompt
 
@@ -124,3 +125,10 @@ class SessionMethod:
         if self.model.device.type == "cuda":
             torch.cuda.synchronize(self.model.device)
         return session
+
+
+def open_loaded(method: Method, loaded: LoadedImage) -> ImageWork:
+    """An image of a dataset opened by a method, with its depth if that is known and the method takes it."""
+    if isinstance(method, SessionMethod) and method.takes_true_depth:
+        return method.open_image(loaded.image, loaded.depth)
+    return method.open_image(loaded.image)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from napari_segnext.evaluation.methods import ORIGINAL_THRESHOLD, ImageWork, Method, SessionMethod
+from napari_segnext.evaluation.methods import ORIGINAL_THRESHOLD, ImageWork, Method, SessionMethod, open_loaded
 from napari_segnext.evaluation.metrics import boundary_iou, iou
 from napari_segnext.prompts import Click, Prompt, Prompts
 from napari_segnext.prompts.simulated_prompts import PromptKind, first_prompt
@@ -317,8 +317,5 @@ def _require_object(truth: NDArray[np.int8], work: ImageWork) -> None:
 def _timed_opening(method: Method, loaded: LoadedImage) -> tuple[ImageWork, float]:
     """The image opened by a method, and the wall time in seconds."""
     start = time.perf_counter()
-    if isinstance(method, SessionMethod) and method.takes_true_depth:
-        work: ImageWork = method.open_image(loaded.image, loaded.depth)
-    else:
-        work = method.open_image(loaded.image)
+    work = open_loaded(method, loaded)
     return work, time.perf_counter() - start
