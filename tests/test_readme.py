@@ -50,9 +50,10 @@ def test_training_example_is_a_valid_configuration(tmp_path):
     assert config.n_steps == 1600
 
 
-def test_configuration_of_the_bundled_model_is_valid_and_brings_its_card():
-    config = read_training_config(TOP / "training_configs/segnext-tiny.toml")
-    assert config.name == "segnext-tiny"
+@pytest.mark.parametrize("name", ["segnext-tiny", "ois-tiny"])
+def test_configuration_of_a_bundled_model_is_valid_and_brings_its_card(name):
+    config = read_training_config(TOP / f"training_configs/{name}.toml")
+    assert config.name == name
     assert "Training images and attribution" in config.card
 
 

@@ -12,10 +12,9 @@ from napari.components import ViewerModel
 from napari_segnext.annotator import Annotator, AnnotatorError, LayerMismatchError
 from napari_segnext.annotator.annotation import read_annotation
 from napari_segnext.annotator.autosave import Autosave
-from napari_segnext.annotator.depth import DepthPlanes, DepthSource, fits_depth
+from napari_segnext.annotator.depth import fits_depth
 from napari_segnext.annotator.executor import ImmediateExecutor
 from napari_segnext.annotator.layers import is_view
-from napari_segnext.annotator.slice_line import SliceLine
 from tests.depth_model import DepthModel
 
 SHAPE = (4, 32, 32)
@@ -272,6 +271,20 @@ class TestMaps:
         executor.finish_all()
         assert np.isfinite(viewer.layers[DEPTH].data).all()
 
+    def test_what_is_out_of_date_is_empty_on_another_slice(self, viewer, stack, columns, model, executor):
+        image = viewer.add_image(stack)
+        annotator = Annotator(viewer, image, model, executor=executor)
+        annotator.shows_depth = True
+        executor.finish_all()
+        annotator.depth_layer = viewer.add_image(columns)
+        executor.do_calls()
+        assert np.isfinite(viewer.layers[DEPTH].data).all()
+        viewer.dims.set_point(0, 3)
+        executor.do_calls()
+        assert np.isnan(viewer.layers[DEPTH].data).all()
+        executor.finish_all()
+        assert (viewer.layers[DEPTH].data[3, 0, 31], viewer.layers[DEPTH].data[3, 31, 0]) == (1, 0)
+
     def test_a_late_order_map_is_dropped_after_a_newer_click(self, viewer, pixels, model, executor):
         annotator = Annotator(viewer, viewer.add_image(pixels), model, executor=executor)
         executor.finish_all()
@@ -368,50 +381,3 @@ class TestSaving:
         desk.depth_layer = height
         autosave.save_if_needed()
         assert read_annotation(autosave.folder).prompts.image.depth == "height"
-
-
-class TestPropagating:
-    def test_slices_have_the_depth_of_the_layer(self, desk, height, viewer, columns):
-        columns[2] = np.roll(columns[2], 12, axis=1)
-        height.data = columns
-        desk.depth_layer = height
-        desk.layers.points.add((1, 5, 12))
-        desk.accept()
-        n_near = int((desk.layers.output.data[1] == 1).any(axis=0).sum())
-        assert 0 < n_near < 32
-        seen = []
-        model = desk.model
-        with_depth = model.with_depth
-        model.with_depth = lambda embedding, depth: seen.append(depth.numpy().copy()) or with_depth(embedding, depth)
-        desk.propagate([1])
-        found = {round(float(depth[0, 0]), 3) for depth in seen}
-        assert found == {0.0, round(20 / 31, 3)}
-
-    def test_without_a_layer_they_have_the_model_s(self, desk):
-        desk.layers.points.add((1, 5, 12))
-        desk.accept()
-        desk.model.with_depth = None
-        desk.propagate([1])
-        assert not desk.propagation.is_running
-
-    def test_another_depth_makes_slices_stale(self, desk, height):
-        desk.layers.points.add((1, 5, 12))
-        desk.accept()
-        desk.propagate([1])
-        desk.propagate([1])
-        assert "Everything is up to date" in desk.notice
-        desk.depth_layer = height
-        desk.propagate([1])
-        assert "Everything is up to date" not in desk.notice
-
-    def test_planes_are_read_one_by_one(self, desk, height, columns):
-        line = SliceLine.through(desk.shown, SHAPE)
-        planes = DepthPlanes(columns, line)
-        assert planes.shape == SHAPE and planes.dtype == columns.dtype
-        np.testing.assert_array_equal(planes[2, 3:5], columns[2, 3:5])
-        np.testing.assert_array_equal(DepthPlanes(columns[0], line)[3], columns[0])
-        source = DepthSource(desk._viewer, desk.layers.image, desk.model)
-        assert source.planes(line) is None and source.settings == ""
-        source.layer = height
-        assert source.planes(line).shape == SHAPE and source.settings == "depth height 1"
-        source.close()

@@ -142,6 +142,16 @@ class TestOIS:
         embedding = model.with_depth(model.encode_image(image), unknown)
         assert model.predict_logits(embedding, clicks((20, 20, 1)), blank()).isfinite().all()
 
+    def test_without_a_depth_of_its_own_it_is_flat(self, config, image):
+        model = network(replace(config, sees_depth=False))
+        embedding = model.encode_image(image)
+        assert not model.depth_map(embedding).any()
+        flat = network(config).with_depth(embedding, torch.zeros(50, 60))
+        prompts = clicks((20, 20, 1), (40, 40, -1))
+        torch.testing.assert_close(
+            model.predict_logits(embedding, prompts, blank()), model.predict_logits(flat, prompts, blank())
+        )
+
     def test_depth_is_on_one_scale_and_travels_with_the_embedding(self, config, image):
         model = network(config)
         embedding = model.encode_image(image)

@@ -253,9 +253,10 @@ class TestConfigs:
             Trainer(ois_config("data.true_depth=1.5"))
 
     def test_ours_begin_with_the_bundled_model(self):
-        depth, whole = read_training_runs(CONFIGS / "ois-tiny.toml")
-        assert depth.initial_weights == "segnext-tiny" and depth.name == "ois-tiny-depth"
-        assert depth.model == whole.model and whole.initial_weights == str(depth.weights_path)
+        depth, first, last = read_training_runs(CONFIGS / "ois-tiny.toml")
+        assert [run.name for run in (depth, first, last)] == ["ois-tiny-depth", "ois-tiny-first", "ois-tiny"]
+        assert depth.initial_weights == "segnext-tiny" and last.initial_weights == str(first.weights_path)
+        assert depth.model == first.model == replace(last.model, sees_depth=True)
         network = build_network(depth)
         network.load_state_dict(initial_state(depth, network))
         hold_fast(network, depth.frozen)

@@ -174,8 +174,9 @@ class TestFolder:
         assert weights_folder().as_posix() == expected
 
 
-def test_registry_and_bundled_file_state_the_same_licence() -> None:
-    info = model_info("segnext-tiny")
+@pytest.mark.parametrize("name", ["segnext-tiny", "ois-tiny"])
+def test_registry_and_bundled_file_state_the_same_licence(name: str) -> None:
+    info = model_info(name)
     if not info.path.is_file():
         pytest.skip("the bundled model is not in this checkout")
     assert info.licence == info.read_header().licence

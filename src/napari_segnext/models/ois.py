@@ -204,8 +204,13 @@ class OIS(nn.Module):
             `(B, 1, H, W)` float instead of what the decoder sees; NaN is unknown. It is scaled here.
         """
         maps = self.body.encode(self.normalise(image))
-        seen = self.body.depth(maps, (image.shape[-2], image.shape[-1])) if depth is None else depth
-        return (*self.body.levels(maps), scale_depth(seen).to(maps[-1].dtype))
+        if depth is not None:
+            seen = scale_depth(depth)
+        elif self.config.sees_depth:
+            seen = scale_depth(self.body.depth(maps, (image.shape[-2], image.shape[-1])))
+        else:
+            seen = image.new_zeros((len(image), 1, *maps[0].shape[-2:]))
+        return (*self.body.levels(maps), seen.to(maps[-1].dtype))
 
     def answer(self, levels: tuple[Tensor, ...], clicks: Tensor, previous_masks: Tensor, shape: Shape2D) -> Tensor:
         """Prompts on encoded images → logits at the size of the model's input.

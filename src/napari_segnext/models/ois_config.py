@@ -66,6 +66,9 @@ class OISConfig:
     context_depth
         Of hybrids: self-attention blocks that the coarsest level goes through once an image, before prompts are added;
         in our SegNext they follow the prompts.
+    sees_depth
+        Whether the depth decoder is asked where no depth is given. False takes depth as flat then, which is plain
+        attention: better than a poor guess.
     click_radius_px
         Radius of a click's disk in pixels of the model input.
     mean, std
@@ -78,6 +81,7 @@ class OISConfig:
     encoder: DepthAnythingConfig | HybridConfig = BASE
     order: OrderConfig = field(default_factory=OrderConfig)
     context_depth: int = 0
+    sees_depth: bool = True
     click_radius_px: float = 5.0
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)

@@ -21,6 +21,10 @@ _DEPTH_PAPER = (
     "Yang, L., Kang, B., Huang, Z., Zhao, Z., Xu, X., Feng, J., Zhao, H.: Depth Anything V2. NeurIPS 2024. "
     "arXiv:2406.09414"
 )
+_OIS_PAPER = (
+    "Wang, B., Choudhuri, A., Zheng, M., Gao, Z., Planche, B., Deng, A., Liu, Q., Chen, T., Bagci, U., Wu, Z.: "
+    "Order-aware Interactive Segmentation. ICLR 2025. arXiv:2410.12214"
+)
 _ORIGINAL_LICENCE = (
     "MIT (the authors' repository); but the encoder started from MAE weights that are CC BY-NC 4.0, "
     "so take them for non-commercial use only"
@@ -103,6 +107,14 @@ ENTRIES: tuple[ModelEntry, ...] = (
         name=DEFAULT_MODEL,
         description="small model trained by this project for microscopy and MRI; comes with the plugin",
         licence="CC-BY-SA-4.0",
+    ),
+    ModelEntry(
+        name="ois-tiny",
+        description="small OIS trained by this project for objects before and behind each other, best with a depth "
+        "layer; comes with the plugin",
+        licence="CC-BY-SA-4.0",
+        citation=_OIS_PAPER,
+        architecture="ois",
     ),
     ModelEntry(
         name="segnext-vitb-sax1",
