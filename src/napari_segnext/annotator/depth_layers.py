@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 ROLES = ("depth", "order")
 
-Subject = tuple["ShownSlice", tuple["Prompt", ...]]
-"""What a plane is about: a slice and, of an order map, prompts."""
+Subject = tuple["ShownSlice", tuple["Prompt", ...] | None]
+"""What a plane is about: a slice and, of an order map, prompts; None where it is out of date."""
 
 
 class DepthLayers:
@@ -92,7 +92,7 @@ class DepthLayers:
 
     def void(self) -> None:
         """What is shown was computed from something else; it stays until there is something new."""
-        self._about.clear()
+        self._about = {role: (shown, None) for role, (shown, _) in self._about.items()}
 
     def close(self) -> None:
         """Remove the layers."""

@@ -197,7 +197,11 @@ def propagate(
         doubtful=doubtful,
         cache=on_disk,
     )
-    plan = plan_jobs(volumes, prompts, output, settings, suffix=suffix)
+    _run(plan_jobs(volumes, prompts, output, settings, suffix=suffix), scheduler, overwrite=overwrite)
+
+
+def _run(plan: "BatchPlan", scheduler: str, *, overwrite: bool) -> None:
+    """Do the jobs, say what became of each, and write the summary, whatever happens."""
     outcomes = list(plan.failures)
     for failure in plan.failures:
         _say(failure)
