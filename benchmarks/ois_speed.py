@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="turns of each measurement")
     parser.add_argument("--grid", type=int, default=16, help="points a side; of large models one batch is measured")
     parser.add_argument("--batch", type=int, default=4, help="points answered at once")
+    parser.add_argument("--no-encode", action="store_true", help="measure clicks and grids only")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", default="", help="file to write the report to")
@@ -68,8 +69,9 @@ def tiny() -> tuple[Any, Any]:
     from napari_segnext.models.segnext import SegNext
 
     shared = {"input_shape": (384, 384), "encoder": HybridConfig(), "click_radius_px": 4.0, "keeps_aspect": True}
-    order = OrderConfig(n_heads=4, attention_width=128, sees_previous_mask=True)
-    return SegNext(SegNextConfig(fusion=FusionConfig(n_heads=4), **shared)), OIS(OISConfig(order=order, **shared))
+    order = OrderConfig(n_heads=4, attention_width=128, sees_previous_mask=True, draws_order=True)
+    ois = OISConfig(order=order, context_depth=2, sees_depth=False, **shared)
+    return SegNext(SegNextConfig(fusion=FusionConfig(n_heads=4), **shared)), OIS(ois)
 
 
 PAIRS: dict[str, Callable[[], tuple[Any, Any]]] = {"vit-b": vit_b, "tiny": tiny}
@@ -83,8 +85,10 @@ def measured(segnext: Any, ois: Any, options: argparse.Namespace) -> dict[str, A
     image = torch.rand(3, *IMAGE_SHAPE, generator=generator)
     with torch.inference_mode():
         embeddings = {name: model.encode_image(image) for name, model in models.items()}
-        encode = in_turns({name: lambda m=model: m.encode_image(image) for name, model in models.items()}, options)
-        found: dict[str, Any] = {"encode": encode}
+        found: dict[str, Any] = {}
+        if not options.no_encode:
+            jobs = {name: lambda m=model: m.encode_image(image) for name, model in models.items()}
+            found["encode"] = in_turns(jobs, options)
         for n_clicks in (1, 5, 20):
             prompts = clicks_of(1, n_clicks, generator).to(options.device)
             masks = torch.rand(1, *IMAGE_SHAPE, generator=generator).to(options.device)

@@ -21,7 +21,7 @@ from napari_segnext.datasets.layered import make_layered_scene
 from napari_segnext.widgets import AnnotatorWidget
 
 FOLDER = Path(__file__).parent / "images"
-SEED, LABEL = 903, 2
+SEED, LABEL = 910, 3
 """Of the scene, and of the object that is clicked on."""
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from napari_segnext.annotator import Annotator
 
 _SOURCE = (
-    "How near each pixel is: as the model sees it, or from a grey image of the same size, such as the depth of an\n"
-    "RGB-D camera, a height map or a focus map. Unit and direction do not matter."
+    "How near each pixel is: as the model sees it (ois-tiny takes all as equally near), or from a grey image of the\n"
+    "same size, such as the depth of an RGB-D camera, a height map or a focus map. Unit and direction do not matter."
 )
 _SHOW_DEPTH = "Show the depth of this slice, as the model reads it, in a layer of its own."
 _SHOW_ORDER = (
