@@ -164,10 +164,11 @@ class TestReport:
 
     def test_warns_of_what_may_differ(self, job: BatchJob, model: BrightPartsModel, said: PromptsFile) -> None:
         by_hand = dataclasses.replace(said.objects[0], propagated=(PropagatedSlice(0, 7, mark="edited"),))
-        image = ImageReference("case", SHAPE, sha256="0" * 64)
+        image = ImageReference("case", SHAPE, sha256="0" * 64, depth="heights")
         write_prompts_file(job.prompts, dataclasses.replace(said, objects=(by_hand,), image=image))
         run_job(job, model)
         warnings = report_of(job)["warnings"]
+        assert any("with the depth 'heights'; batches read none" in one for one in warnings)
         assert any("edited or accepted by hand" in one for one in warnings)
         assert any("not the very file" in one for one in warnings)
 

@@ -20,7 +20,7 @@ class TestList:
         lines = cli("models", "list").stdout.splitlines()
         assert [line.split()[0] for line in lines] == [
             "segnext-tiny",
-        "ois-tiny",
+            "ois-tiny",
             "segnext-vitb-sax1",
             "segnext-vitb-sax2",
             "segnext-vitb-sax2-hq",

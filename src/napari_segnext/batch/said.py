@@ -46,6 +46,10 @@ def warnings_about(
     recorded = said.image.sha256 if said.image is not None else ""
     if recorded and job.volume.is_file() and digest_of(job.volume) != recorded:
         warnings.append(f"'{job.volume.name}' is not the very file on which the prompts were given.")
+    if said.image is not None and said.image.depth:
+        warnings.append(
+            f"the prompts were answered with the depth '{said.image.depth}'; batches read none, so masks may differ."
+        )
     n_by_hand = sum(line.n_by_hand for line in lines)
     if n_by_hand:
         warnings.append(
