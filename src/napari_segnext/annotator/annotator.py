@@ -201,14 +201,7 @@ class Annotator:
         )
         self._writing = OwnWriting()
         self._objects = ObjectLabels(self._layers.output, self._executor, self.failed.emit, self._writing)
-        self._watch = LayerWatch(
-            viewer,
-            self._layers,
-            self._writing,
-            self._executor,
-            read=self._read,
-            is_next_positive=lambda: self._is_positive,
-        )
+        self._watch = self._new_watch()
         self._input = ModelInput.of(image_layer)
         self._views = AnswerViews(viewer, self._layers)
         self._depth = DepthSource(viewer, image_layer, model)
@@ -231,6 +224,17 @@ class Annotator:
         actions = {binding.action: self._safely(binding.action) for binding in BINDINGS}
         self._keys = BoundKeys(viewer, self._layers, actions)
         self._read()
+
+    def _new_watch(self) -> LayerWatch:
+        """What tells that the user has changed a layer."""
+        return LayerWatch(
+            self._viewer,
+            self._layers,
+            self._writing,
+            self._executor,
+            read=self._read,
+            is_next_positive=lambda: self._is_positive,
+        )
 
     # what there is
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from napari_segnext.errors import ConfigError
 
+HYBRID_GRID_PX = 16
+"""Pixels of the input in one of the coarsest level of a hybrid."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlainViTConfig:
@@ -138,6 +141,11 @@ class SegNextConfig:
     keeps_aspect: bool = False
     prefers_zoom: bool = False
     sees_mirrored: bool = False
+
+    @property
+    def grid_px(self) -> int:
+        """Inputs whose aspect is kept are multiples of it: of a pixel of the coarsest level."""
+        return HYBRID_GRID_PX
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary; `from_dict` reads it back."""

@@ -24,20 +24,17 @@ from napari_segnext.models.ois_body import HybridBody, TransformerBody
 from napari_segnext.models.order_attention import LookBack, OrderBlock, SparsePrompts, object_halves
 from napari_segnext.models.order_maps import compute_order_maps, compute_positive_order, scale_depth
 from napari_segnext.models.prompt_map import draw_prompt_map
+from napari_segnext.models.prompted_network import PromptedNetwork
 
 if TYPE_CHECKING:
     from napari_segnext._types import Shape2D
     from napari_segnext.models.ois_config import OISConfig
 
-MIN_INPUT_CELLS = 4
-"""Of a side, where the aspect is kept."""
-
-
 MIN_SPREAD = 1e-3
 """Of a channel over the cells of an image, below which it counts as constant."""
 
 
-class OIS(nn.Module):
+class OIS(PromptedNetwork):
     """Order-aware interactive segmentation; an `InteractiveModel`.
 
     Parameters
@@ -63,12 +60,10 @@ class OIS(nn.Module):
     .. [1] Wang et al., Order-aware Interactive Segmentation, ICLR 2025, arXiv:2410.12214.
     """
 
-    mean: Tensor
-    std: Tensor
+    config: OISConfig
 
     def __init__(self, config: OISConfig, identity: ModelIdentity | None = None) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.identity = identity or ModelIdentity("ois")
         if config.order.attention_width % config.order.n_heads:
             raise ConfigError(
@@ -81,37 +76,6 @@ class OIS(nn.Module):
         self.sparse_prompts = SparsePrompts(width)
         self.blocks = nn.ModuleList(OrderBlock(config.order, width) for _ in range(config.order.n_blocks))
         self.look_back = LookBack(config.order, width)
-        self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights lie."""
-        return next(self.parameters()).device
-
-    @property
-    def precision(self) -> str:
-        """Dtype of the weights; caches keep embeddings of different ones apart."""
-        return str(next(self.parameters()).dtype).removeprefix("torch.")
-
-    @property
-    def prefers_zoom(self) -> bool:
-        """Whether sessions zoom by default."""
-        return self.config.prefers_zoom
-
-    def click_radius_px(self, image_shape: Shape2D) -> float:
-        """Radius of a click's disk in pixels of an image, along the axis where it is smaller."""
-        scales = (size / side for size, side in zip(image_shape, self.input_shape(image_shape), strict=True))
-        return self.config.click_radius_px * min(scales)
-
-    def input_shape(self, image_shape: Shape2D) -> Shape2D:
-        """(rows, columns) to which an image of some shape is resized."""
-        if not self.config.keeps_aspect:
-            return self.config.input_shape
-        grid_px = self.config.grid_px
-        scale = max(self.config.input_shape) / max(image_shape)
-        rows, columns = (grid_px * max(MIN_INPUT_CELLS, round(size * scale / grid_px)) for size in image_shape)
-        return rows, columns
 
     def encode_image(self, image: Tensor) -> ImageEmbedding:
         """Encode an image `(3, H, W)` float32 in [0, 1], resized to `input_shape` first; depth is the last level."""
@@ -188,10 +152,6 @@ class OIS(nn.Module):
         return compute_order_maps(depth, chosen[None].to(depth), embedding.image_shape, shape)[0].mean(dim=0)
 
     # parts, for training, too
-
-    def normalise(self, image: Tensor) -> Tensor:
-        """RGB in [0, 1] `(…, 3, H, W)` → zero mean and unit spread."""
-        return (image - self.mean) / self.std
 
     def encode(self, image: Tensor, depth: Tensor | None = None) -> tuple[Tensor, ...]:
         """Images at a size that patches tile → levels, finest first, then depth.

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from napari_segnext.errors import ConfigError
-from napari_segnext.models.config import HybridConfig
+from napari_segnext.models.config import HYBRID_GRID_PX, HybridConfig
 from napari_segnext.models.depth_config import BASE, DepthAnythingConfig
 
 
@@ -92,7 +92,7 @@ class OISConfig:
     @property
     def grid_px(self) -> int:
         """Side of a patch: inputs are multiples of it."""
-        return 16 if isinstance(self.encoder, HybridConfig) else self.encoder.patch_px
+        return HYBRID_GRID_PX if isinstance(self.encoder, HybridConfig) else self.encoder.patch_px
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary; `from_dict` reads it back."""

@@ -15,17 +15,14 @@ from napari_segnext.models.fusion import DenseFusion
 from napari_segnext.models.hybrid import HybridEncoder, PyramidPromptEmbedding, SkipDecoder
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
 from napari_segnext.models.prompt_map import PatchPromptEmbedding, draw_prompt_map
+from napari_segnext.models.prompted_network import PromptedNetwork
 from napari_segnext.models.vit import PlainViT
 
 if TYPE_CHECKING:
     from napari_segnext._types import Shape2D
 
-GRID_PX = 16
-MIN_INPUT_PX = 64
-"""Of a side, where the aspect is kept: in multiples of the coarsest level's pixel, and wide enough for some of them."""
 
-
-class SegNext(nn.Module):
+class SegNext(PromptedNetwork):
     """The published SegNext and our small ones; an `InteractiveModel`.
 
     Parameters
@@ -46,46 +43,14 @@ class SegNext(nn.Module):
        Diverse Prompts, CVPR 2024, arXiv:2404.00741.
     """
 
-    mean: Tensor
-    std: Tensor
+    config: SegNextConfig
 
     def __init__(self, config: SegNextConfig, identity: ModelIdentity | None = None) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.identity = identity or ModelIdentity("segnext")
         self.encoder, self.prompt_embedding, self.decoder = _parts(config)
         self.has_skips = not isinstance(config.encoder, HybridConfig) or config.encoder.uses_skips
         self.fusion = DenseFusion(config.fusion, config.encoder.width)
-        self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights lie."""
-        return next(self.parameters()).device
-
-    @property
-    def precision(self) -> str:
-        """Dtype of the weights; caches keep embeddings of different ones apart."""
-        return str(next(self.parameters()).dtype).removeprefix("torch.")
-
-    @property
-    def prefers_zoom(self) -> bool:
-        """Whether sessions zoom by default."""
-        return self.config.prefers_zoom
-
-    def click_radius_px(self, image_shape: Shape2D) -> float:
-        """Radius of a click's disk in pixels of an image, along the axis where it is smaller."""
-        scales = (size / side for size, side in zip(image_shape, self.input_shape(image_shape), strict=True))
-        return self.config.click_radius_px * min(scales)
-
-    def input_shape(self, image_shape: Shape2D) -> Shape2D:
-        """(rows, columns) to which an image of some shape is resized."""
-        if not self.config.keeps_aspect:
-            return self.config.input_shape
-        scale = max(self.config.input_shape) / max(image_shape)
-        rows, columns = (max(MIN_INPUT_PX, GRID_PX * round(size * scale / GRID_PX)) for size in image_shape)
-        return rows, columns
 
     def encode_image(self, image: Tensor) -> ImageEmbedding:
         """Encode an image `(3, H, W)` float32 in [0, 1], resized to `input_shape`.
@@ -142,10 +107,6 @@ class SegNext(nn.Module):
         levels = tuple(level.repeat_interleave(n_prompts, dim=0) for level in levels)
         answers = self.decode(levels, torch.cat([prompt_map, prompt_map.flip(-1)]))
         return (answers[:n_prompts] + answers[n_prompts:].flip(-1)) / 2
-
-    def normalise(self, image: Tensor) -> Tensor:
-        """RGB in [0, 1] `(…, 3, H, W)` → zero mean and unit spread."""
-        return (image - self.mean) / self.std
 
     def draw_prompt_map(self, clicks: Tensor, previous_masks: Tensor, shape: Shape2D) -> Tensor:
         """The prompt map `(B, 3, rows, columns)` with this model's disks; see `draw_prompt_map`."""

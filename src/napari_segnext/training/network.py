@@ -112,9 +112,10 @@ def require_fitting_crops(config: TrainingConfig) -> None:
     model = config.model
     for stage in config.stages:
         if isinstance(model, OISConfig) or isinstance(model.encoder, HybridConfig):
-            grid_px = model.grid_px if isinstance(model, OISConfig) else 16
-            if stage.crop_px % grid_px:
-                raise ConfigError(f"crop_px is {stage.crop_px}; expected a multiple of {grid_px} for this encoder.")
+            if stage.crop_px % model.grid_px:
+                raise ConfigError(
+                    f"crop_px is {stage.crop_px}; expected a multiple of {model.grid_px} for this encoder."
+                )
         elif model.input_shape != (stage.crop_px, stage.crop_px):
             raise ConfigError(
                 f"crop_px is {stage.crop_px}; a plain ViT is trained at its input shape {model.input_shape}."
