@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -85,13 +86,34 @@ class FeaturePyramid(nn.Module):
         )
 
     def forward(self, fused_embedding: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """`(B, C, h, w)` → maps of `4 h`, `2 h`, `h` and `h / 2` rows."""
-        return (
-            self.down_4(fused_embedding),
-            self.down_8(fused_embedding),
-            self.down_16(fused_embedding),
-            self.down_32(fused_embedding),
-        )
+        """`(B, C, h, w)` → maps of `4 h`, `2 h`, `h` and `h / 2` rows, channels last in memory.
+
+        Notes
+        -----
+        All layers are matrix products over channels, on pixels in any order, so what a transposed convolution makes of
+        a pixel stays beside it until the end. On CPUs that is much faster than the convolutions.
+        """
+        shape = (fused_embedding.shape[-2], fused_embedding.shape[-1])
+        pixels = fused_embedding.flatten(2).transpose(1, 2)
+
+        first, norm, gelu, second, second_norm, conv, last_norm, _ = _layers(self.down_4)
+        at_4 = gelu(_normed(norm, _quartered(first, pixels)))
+        at_4 = _normed(second_norm, _quartered(second, at_4))
+        at_4 = gelu(_normed(last_norm, _pointwise(conv, at_4)))
+
+        first, norm, conv, last_norm, gelu = _layers(self.down_8)
+        at_8 = _normed(norm, _quartered(first, pixels))
+        at_8 = gelu(_normed(last_norm, _pointwise(conv, at_8)))
+
+        conv, norm, gelu = _layers(self.down_16)
+        at_16 = gelu(_normed(norm, _pointwise(conv, pixels)))
+
+        first, norm, conv, last_norm, gelu = _layers(self.down_32)
+        at_32 = _normed(norm, _joined_quarters(first, fused_embedding))
+        at_32 = gelu(_normed(last_norm, _pointwise(conv, at_32)))
+
+        half = (shape[0] // 2, shape[1] // 2)
+        return _map(at_4, shape, 2), _map(at_8, shape, 1), _map(at_16, shape, 0), _map(at_32, half, 0)
 
 
 class MLPHead(nn.Module):
@@ -127,8 +149,8 @@ class MLPHead(nn.Module):
         finest, *coarser = maps
         joined = F.conv2d(finest, shares[0], self.fusion_conv.conv.bias)
         for level, share in zip(coarser, shares[1:], strict=True):
-            joined = joined + _enlarged(F.conv2d(level, share), shape)
-        return self.seg_conv(self.dropout(F.relu(joined)))  # type: ignore[no-any-return]
+            joined.add_(_enlarged(F.conv2d(level, share), shape))
+        return self.seg_conv(self.dropout(F.relu_(joined)))  # type: ignore[no-any-return]
 
 
 class ConvReLU(nn.Module):
@@ -140,10 +162,57 @@ class ConvReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, in, h, w)` → `(B, out, h, w)`."""
-        return F.relu(self.conv(x))
+        return F.relu_(self.conv(x))
 
 
 def _enlarged(level: Tensor, shape: tuple[int, ...]) -> Tensor:
     if level.shape[-2:] == shape:
         return level
     return F.interpolate(level, shape, mode="bilinear", align_corners=False)
+
+
+def _layers(branch: nn.Sequential) -> tuple[Any, ...]:
+    """The layers of a branch, whose kinds its constructor tells."""
+    return tuple(branch)
+
+
+def _pointwise(conv: nn.Conv2d, pixels: Tensor) -> Tensor:
+    """A 1×1 convolution of `(B, P, C)`."""
+    return F.linear(pixels, conv.weight[:, :, 0, 0], conv.bias)
+
+
+def _quartered(conv: nn.ConvTranspose2d, pixels: Tensor) -> Tensor:
+    """A transposed 2×2 convolution of stride 2: `(B, P, C)` → `(B, 4 P, C')`, the four quarters of a pixel in a row."""
+    width = conv.out_channels
+    weight = conv.weight.permute(2, 3, 1, 0).reshape(4 * width, -1)
+    bias = None if conv.bias is None else conv.bias.repeat(4)
+    return F.linear(pixels, weight, bias).view(len(pixels), -1, width)
+
+
+def _joined_quarters(conv: nn.Conv2d, image: Tensor) -> Tensor:
+    """A 2×2 convolution of stride 2: `(B, C, h, w)` → `(B, h w / 4, C')`; an odd last row or column is left out."""
+    even = image[..., : image.shape[-2] // 2 * 2, : image.shape[-1] // 2 * 2]
+    batch, width, rows, columns = even.shape
+    quarters = even.reshape(batch, width, rows // 2, 2, columns // 2, 2).permute(0, 2, 4, 3, 5, 1)
+    weight = conv.weight.permute(0, 2, 3, 1).flatten(1)
+    return F.linear(quarters.reshape(batch, -1, 4 * width), weight, conv.bias)
+
+
+def _normed(norm: nn.GroupNorm, pixels: Tensor) -> Tensor:
+    """A group norm of one group of `(B, P, C)`."""
+    n = pixels.shape[1] * pixels.shape[2]
+    mean = pixels.sum(dim=(1, 2), keepdim=True) / n
+    lengths = torch.linalg.vector_norm(pixels, dim=2, keepdim=True)
+    variance = lengths.square().sum(dim=1, keepdim=True) / n - mean.square()
+    scale = norm.weight * torch.rsqrt(variance.clamp(min=0) + norm.eps)
+    return torch.addcmul(norm.bias - mean * scale, pixels, scale)
+
+
+def _map(pixels: Tensor, shape: tuple[int, int], n_splits: int) -> Tensor:
+    """`(B, P, C)`, of each pixel its quarters in a row, of these theirs → `(B, C, h, w)`, channels last in memory."""
+    quarters = pixels.view(len(pixels), *shape, *(2,) * (2 * n_splits), -1)
+    last = quarters.ndim - 1
+    rows, columns = [1, *range(3, last, 2)], [2, *range(4, last, 2)]
+    side = 2**n_splits
+    raster = quarters.permute(0, *rows, *columns, last)
+    return raster.reshape(len(pixels), shape[0] * side, shape[1] * side, -1).permute(0, 3, 1, 2)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from napari_segnext.models.touched_fusion import FusionBase, fuse_touched
+
 if TYPE_CHECKING:
+    from napari_segnext._types import Shape2D
     from napari_segnext.models.config import FusionConfig
 
 
@@ -50,3 +53,37 @@ class DenseFusion(nn.Module):
         for block in self.blocks:
             tokens = block(tokens)
         return tokens.transpose(1, 2).reshape(fused.shape)
+
+    def base_of(self, image_embedding: Tensor, bias: Tensor | None) -> FusionBase:
+        """What the first block makes of an image `(1, C, h, w)` alone, with the bias of the prompt embedding."""
+        tokens = image_embedding[0].flatten(1).transpose(0, 1)
+        return FusionBase.of(self.blocks[0], tokens if bias is None else tokens + bias)
+
+    def fuse_touched(
+        self, base: FusionBase, touched: Tensor, is_touched: Tensor, tokens: Tensor, shape: Shape2D
+    ) -> Tensor | None:
+        """The same as `forward` where prompts touch few patches; see `touched_fusion.py`.
+
+        Parameters
+        ----------
+        base
+            Of the image.
+        touched, is_touched
+            Of `touched_patches`.
+        tokens
+            `(B, k, C)`: image and prompt embedding at these patches.
+        shape
+            (rows, columns) of patches.
+
+        Returns
+        -------
+        Tensor or None
+            `(B, C, h, w)`; None where it would be inexact.
+        """
+        first, *others = self.blocks
+        fused = fuse_touched(first, base, touched, is_touched, tokens)
+        if fused is None:
+            return None
+        for block in others:
+            fused = block(fused)
+        return fused.transpose(1, 2).reshape(len(fused), -1, *shape)

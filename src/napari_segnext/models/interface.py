@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ class ModelIdentity:
     licence: str = ""
 
 
+class Prepared(Protocol):
+    """Work of a model on an image alone, kept for the next prompt."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Its size in bytes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ImageEmbedding:
     """What an encoder made of one image, with the sizes needed to come back to it.
@@ -42,10 +51,14 @@ class ImageEmbedding:
         The published SegNext has one level. Of a model that reads depth the last one is the depth, of one channel.
     image_shape
         (rows, columns) of the image that was encoded.
+    prepared
+        What the model that encoded it keeps here of its work on the image alone, once it has done it, so that the next
+        prompt costs less; neither saved nor compared, and gone in a copy.
     """
 
     levels: tuple[Tensor, ...]
     image_shape: Shape2D
+    prepared: dict[str, Prepared] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, device: torch.device | str) -> ImageEmbedding:
         """Embedding with its tensors on another device."""
@@ -53,8 +66,9 @@ class ImageEmbedding:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the feature maps in bytes."""
-        return sum(level.numel() * level.element_size() for level in self.levels)
+        """Size of the feature maps, and of what is prepared, in bytes."""
+        n_prepared = sum(part.n_bytes for part in self.prepared.values())
+        return n_prepared + sum(level.numel() * level.element_size() for level in self.levels)
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,18 @@ from napari_segnext.models.decoder import PyramidDecoder
 from napari_segnext.models.fusion import DenseFusion
 from napari_segnext.models.hybrid import HybridEncoder, PyramidPromptEmbedding, SkipDecoder
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
-from napari_segnext.models.prompt_map import PatchPromptEmbedding, draw_prompt_map
+from napari_segnext.models.precision import is_in_autocast
+from napari_segnext.models.prompt_map import PatchPromptEmbedding, draw_prompt_map, embed_patches, touched_patches
 from napari_segnext.models.prompted_network import PromptedNetwork
 from napari_segnext.models.vit import PlainViT
 
 if TYPE_CHECKING:
     from napari_segnext._types import Shape2D
+    from napari_segnext.models.touched_fusion import FusionBase
+
+
+FUSION_BASE = "fusion base"
+"""Under which an embedding keeps what the first fusion block makes of the image alone."""
 
 
 class SegNext(PromptedNetwork):
@@ -76,7 +82,8 @@ class SegNext(PromptedNetwork):
         if self.config.sees_mirrored:
             logits = self._decode_mirrored(embedding.levels, prompt_map)
         else:
-            logits = self.decode(embedding.levels, prompt_map)
+            fused = self._fused_touched(embedding, prompt_map)
+            logits = self.decode(embedding.levels, prompt_map) if fused is None else self.decoder((fused,))
 
         # up to the model input with aligned corners, then back to the image without, as the original does
         logits = F.interpolate(logits, input_shape, mode="bilinear", align_corners=True)
@@ -107,6 +114,24 @@ class SegNext(PromptedNetwork):
         levels = tuple(level.repeat_interleave(n_prompts, dim=0) for level in levels)
         answers = self.decode(levels, torch.cat([prompt_map, prompt_map.flip(-1)]))
         return (answers[:n_prompts] + answers[n_prompts:].flip(-1)) / 2
+
+    def _fused_touched(self, embedding: ImageEmbedding, prompt_map: Tensor) -> Tensor | None:
+        """The fused embedding, where that is less work because prompts touch few patches; else None."""
+        if not isinstance(self.prompt_embedding, PatchPromptEmbedding) or not self.fusion.blocks:
+            return None
+        if torch.is_grad_enabled() or is_in_autocast(prompt_map.device.type):
+            return None
+        projection = self.prompt_embedding.proj
+        found = touched_patches(prompt_map, projection.kernel_size[0])
+        if found is None:
+            return None
+        (level,) = embedding.levels
+        if FUSION_BASE not in embedding.prepared:
+            embedding.prepared[FUSION_BASE] = self.fusion.base_of(level, projection.bias)
+        base = cast("FusionBase", embedding.prepared[FUSION_BASE])
+        touched, is_touched = found
+        tokens = base.tokens[touched] + embed_patches(prompt_map, touched, projection.weight)
+        return self.fusion.fuse_touched(base, touched, is_touched, tokens, (level.shape[-2], level.shape[-1]))
 
     def draw_prompt_map(self, clicks: Tensor, previous_masks: Tensor, shape: Shape2D) -> Tensor:
         """The prompt map `(B, 3, rows, columns)` with this model's disks; see `draw_prompt_map`."""

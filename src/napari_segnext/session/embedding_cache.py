@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from napari_segnext.models.precision import is_in_autocast
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,7 +33,13 @@ if TYPE_CHECKING:
 _TOKENS: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 _TOKEN_NUMBERS = itertools.count()
 
-_CODE = ("models/*.py", "session/preprocess.py", "session/views.py", "session/embedding_cache.py")
+_CODE = (
+    "models/*.py",
+    "session/preprocess.py",
+    "session/blocks.py",
+    "session/views.py",
+    "session/embedding_cache.py",
+)
 """What makes embeddings of pixels; entries of other versions of it are never found."""
 
 
@@ -63,7 +71,7 @@ class CacheKey:
     def of(cls, model: InteractiveModel, image: str) -> CacheKey:
         """The key of an image under a model; one that was never saved is told apart by its object."""
         sha256 = model.identity.sha256
-        is_lasting = bool(sha256) and not _is_in_autocast(model.device.type)
+        is_lasting = bool(sha256) and not is_in_autocast(model.device.type)
         name = sha256 or _token_of(model)
         return cls(f"{name} {getattr(model, 'precision', 'float32')}", str(model.device), image, is_lasting)
 
@@ -218,15 +226,6 @@ def _code_digest() -> str:
     package = Path(__file__).parents[1]
     sources = [path.read_bytes() for pattern in _CODE for path in sorted(package.glob(pattern))]
     return hashlib.sha256(b"".join(sources) or version("napari-segnext").encode()).hexdigest()
-
-
-def _is_in_autocast(device_type: str) -> bool:
-    """Whether the caller makes torch compute in another precision than the weights'."""
-    try:
-        return torch.is_autocast_enabled(device_type)
-    except (TypeError, RuntimeError):
-        # torch before 2.4 knows CUDA's only
-        return torch.is_autocast_enabled()
 
 
 def _token_of(model: InteractiveModel) -> str:
