@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from napari_segnext.commands.benchmark import benchmark
 from napari_segnext.commands.cache import cache
 from napari_segnext.commands.demo import demo
 from napari_segnext.commands.embed import embed
@@ -38,6 +39,7 @@ app.command()(embed)
 app.command()(evaluate)
 app.command("evaluate-volumes")(evaluate_volumes)
 app.command()(train)
+app.command()(benchmark)
 app.add_typer(models, name="models")
 app.add_typer(cache, name="cache")
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_segnext.commands.exits import CommandError, Interrupted
-from napari_segnext.commands.options import Device
+from napari_segnext.commands.options import Device, check_report_files
 from napari_segnext.commands.progress import progress
 
 if TYPE_CHECKING:
     from napari_segnext.datasets import Dataset
-
-_PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 class FirstPrompt(StrEnum):
@@ -125,13 +123,7 @@ def evaluate(
 
 
 def _check_outputs(json: Path | None, plot: Path | None, failures: Path | None) -> None:
-    for path in (json, plot, failures):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise CommandError(
-                f"there is no folder '{path.resolve().parent}' to write '{path.name}' to. Make it first."
-            )
-    if plot is not None and plot.suffix.lower() not in _PLOT_SUFFIXES:
-        raise CommandError(f"'{plot}' ends in '{plot.suffix}'; expected one of {', '.join(_PLOT_SUFFIXES)} for a plot.")
+    check_report_files(json, plot, failures)
     if failures is not None and failures.exists() and not failures.is_dir():
         raise CommandError(f"'{failures}' is a file; expected a folder for the failures. Name another one.")
 

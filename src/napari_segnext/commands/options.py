@@ -9,6 +9,8 @@ import typer
 
 from napari_segnext.commands.exits import CommandError
 
+PLOT_SUFFIXES = (".png", ".svg", ".pdf")
+
 Device = Annotated[
     str, typer.Option("--device", "-d", help="auto (CUDA, else MPS, else the CPU), cpu, cuda, cuda:1, … or mps.")
 ]
@@ -72,6 +74,23 @@ def disk_cache(folder: Path | None, size_gb: float | None, *, is_used: bool = Tr
 
         shared_cache().flush()
         use_disk_cache(before)
+
+
+def check_report_files(json: Path | None, plot: Path | None, *others: Path | None) -> None:
+    """Refuse files of numbers and plots that could not be written.
+
+    Raises
+    ------
+    CommandError
+        If a folder is missing, or the plot's suffix is none of a picture.
+    """
+    for path in (json, plot, *others):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise CommandError(
+                f"there is no folder '{path.resolve().parent}' to write '{path.name}' to. Make it first."
+            )
+    if plot is not None and plot.suffix.lower() not in PLOT_SUFFIXES:
+        raise CommandError(f"'{plot}' ends in '{plot.suffix}'; expected one of {', '.join(PLOT_SUFFIXES)} for a plot.")
 
 
 def channel_names(text: str) -> tuple[str, ...]:
