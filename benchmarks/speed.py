@@ -1,4 +1,6 @@
-"""SegNext ViT-B SA×2 against a plain transcription of the original, SAM ViT-B, HQ-SAM and MobileSAM; all weights random.
+"""SegNext ViT-B SA×2 against a plain transcription of the original, SAM ViT-B, HQ-SAM and MobileSAM.
+
+All weights but the bundled ones are random; time does not depend on them.
 
 python benchmarks/speed.py                                     # all, a quarter of an hour on two cores
 python benchmarks/speed.py --only ours transcription --case click --repeats 2
