@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from napari_segnext.errors import BatchError
 from napari_segnext.prompts.prompts_file import read_prompts_file, write_prompts_file
 from napari_segnext.session import disk_cache_settings
 from tests.commands.volumes_to_propagate import write_volumes
+from tests.commands.workers_to_kill import Victim, two_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,53 +27,19 @@ if TYPE_CHECKING:
 
     Cli = Callable[..., Result]
 
-distributed = pytest.importorskip("distributed", reason="needs the package distributed, which the extra 'test' brings")
+pytest.importorskip("distributed", reason="needs the package distributed, which the extra 'test' brings")
 
 N_VOLUMES = 3
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two workers, each a process with one thread."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as running:
+    with two_workers() as running:
         yield running
 
 
 def written(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("case*.tif")}
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGKILL")
-def test_nothing_is_lost_with_a_worker_and_labels_are_those_of_one_machine(
-    cluster: Any, tiny_model: Path, tmp_path: Path
-) -> None:
-    from napari_segnext.batch.cluster import iterate_on_cluster
-
-    volumes = write_volumes(tmp_path / "in", N_VOLUMES)
-    settings = BatchSettings(model=str(tiny_model), device="cpu", cache=disk_cache_settings(tmp_path / "cache", 1))
-    jobs = plan_jobs(volumes, tmp_path / "in" / "prompts", tmp_path / "there", settings).jobs
-    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
-        pids = list(client.run(os.getpid).values())
-    victims = []
-
-    def kill_one(done: int, note: str) -> None:
-        if not victims and "chunks encoded" in note and " 0 of " not in note:
-            victims.append(pids[0])
-            os.kill(pids[0], signal.SIGKILL)
-
-    outcomes = list(iterate_on_cluster(jobs, cluster.scheduler_address, on_progress=kill_one))
-    assert victims
-    assert sorted((one.volume.name, one.state) for one in outcomes) == [(path.name, "done") for path in volumes], (
-        outcomes
-    )
-    assert any((tmp_path / "cache").iterdir())
-
-    here = plan_jobs(volumes, tmp_path / "in" / "prompts", tmp_path / "here", BatchSettings(model=str(tiny_model))).jobs
-    assert {one.state for one in iterate_batch(here)} == {"done"}
-    assert written(tmp_path / "there") == written(tmp_path / "here")
-    assert len(written(tmp_path / "here")) == N_VOLUMES
 
 
 def test_command_goes_on_and_tells_what_failed(cluster: Any, cli: Cli, tiny_model: Path, tmp_path: Path) -> None:
@@ -128,11 +93,40 @@ def test_files_that_workers_do_not_see_are_named(cluster: Any, tiny_model: Path,
     assert "a worker does not see" in outcome.error and "expected the same files" in outcome.error
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGKILL")
+def test_only_its_tasks_are_lost_with_a_worker_and_labels_are_those_of_one_machine(
+    cluster: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    from napari_segnext.batch.cluster import iterate_on_cluster
+
+    volumes = write_volumes(tmp_path / "in", N_VOLUMES)
+    settings = BatchSettings(model=str(tiny_model), device="cpu", cache=disk_cache_settings(tmp_path / "cache", 1))
+    jobs = plan_jobs(volumes, tmp_path / "in" / "prompts", tmp_path / "there", settings).jobs
+    (tmp_path / "log").mkdir()
+    victim = Victim(cluster, tmp_path / "log")
+
+    def kill_once_slices_are_there(done: int, note: str) -> None:
+        if "slices encoded" in note:
+            victim.strike()
+
+    outcomes = list(iterate_on_cluster(jobs, cluster.scheduler_address, on_progress=kill_once_slices_are_there))
+    victim.require_that_others_did_their_tasks_once()
+    assert sorted((one.volume.name, one.state) for one in outcomes) == [(path.name, "done") for path in volumes], (
+        outcomes
+    )
+    assert any((tmp_path / "cache").iterdir())
+
+    here = plan_jobs(volumes, tmp_path / "in" / "prompts", tmp_path / "here", BatchSettings(model=str(tiny_model))).jobs
+    assert {one.state for one in iterate_batch(here)} == {"done"}
+    assert written(tmp_path / "there") == written(tmp_path / "here")
+    assert len(written(tmp_path / "here")) == N_VOLUMES
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])
 def test_scheduler_that_does_not_answer_is_told_in_one_line(
     address: str, cli: Cli, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_segnext.batch.cluster.TIMEOUT_S", 1)
+    monkeypatch.setattr("napari_segnext.batch.in_flight.TIMEOUT_S", 1)
     volumes = write_volumes(tmp_path / "in", 1)
     options = ("-p", tmp_path / "in" / "prompts", "-m", tiny_model, "-o", tmp_path / "out", "--scheduler", address)
     done = cli("propagate", *volumes, *options)

@@ -12,6 +12,7 @@ from napari_segnext.batch.seen import chosen_channels
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_segnext.batch.images import Images
     from napari_segnext.batch.job import BatchSettings
     from napari_segnext.prompts import PromptsFile
     from napari_segnext.volumes import Volume
@@ -34,7 +35,9 @@ class SlicesToEmbed:
     zoom: bool | None
 
 
-def slices_to_embed(path: Path, settings: BatchSettings, said: PromptsFile | None = None) -> tuple[SlicesToEmbed, ...]:
+def slices_to_embed(
+    path: Path, settings: BatchSettings, said: PromptsFile | None = None, images: Images | None = None
+) -> tuple[SlicesToEmbed, ...]:
     """The slices that work on a volume will look at.
 
     Parameters
@@ -45,6 +48,8 @@ def slices_to_embed(path: Path, settings: BatchSettings, said: PromptsFile | Non
         Axis (0 by default), time point (all by default), channels and contrast limits that are asked for.
     said
         The prompts file that is to be propagated, if there is one: then all that as it says.
+    images
+        What lies at the path, if it is open already.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def slices_to_embed(path: Path, settings: BatchSettings, said: PromptsFile | Non
     BatchError
         If there is no such axis, time point or channel, or the prompts belong to another image.
     """
-    images = read_images(path)
+    images = read_images(path) if images is None else images
     volume = images.volume
     if said is not None:
         lines = lines_of(said, images, settings, path.name)

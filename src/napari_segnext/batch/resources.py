@@ -72,6 +72,15 @@ def cache_for(settings: DiskCacheSettings | None) -> EmbeddingCache:
         return _cache(settings)
 
 
+def writing_cache_for(settings: DiskCacheSettings | None) -> EmbeddingCache:
+    """The same, tried anew if its folder could not be written: there may be room since."""
+    with _LOCK:
+        store = _cache(settings).store
+        if store is not None and store.problem:
+            _cache.cache_clear()
+        return _cache(settings)
+
+
 @functools.lru_cache(maxsize=64)
 def _digest(path: Path, stamp: FileStamp) -> str:
     return sha256_of(path)

@@ -1,6 +1,5 @@
 """`propagate`: volumes filled from prompts files, one after the other or on a cluster."""
 
-import logging
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +18,7 @@ from napari_segnext.commands.options import (
     time_point,
 )
 from napari_segnext.commands.progress import progress
+from napari_segnext.commands.scheduler import Scheduler, checked_model, quieten_dask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -147,14 +147,7 @@ def propagate(
     cache: UsesCache = True,
     cache_folder: CacheFolder = None,
     cache_size: CacheSize = None,
-    scheduler: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Of a running dask scheduler, such as tcp://10.0.0.1:8786; its workers do it, and see the same files.",
-            show_default=False,
-        ),
-    ] = "",
+    scheduler: Scheduler = "",
 ) -> None:
     """Fill volumes from a few annotated slices, and write labels and a report with pictures for each.
 
@@ -187,7 +180,7 @@ def propagate(
         slices=wanted,
         direction=direction,  # type: ignore[arg-type]
         rules=StopRules.none() if no_stop else rules,
-        model=_checked_model(model, device, is_here=not scheduler),
+        model=checked_model(model, device, is_here=not scheduler),
         device=device,
         zoom=zoom,
         contrast_limits=contrast_limits or None,
@@ -235,10 +228,7 @@ def _in_percent(report: "Report") -> "Callable[[BatchJob, int, int], None]":
 def _on_cluster(plan: "BatchPlan", address: str, overwrite: bool) -> "Generator[JobOutcome, None, None]":
     from napari_segnext.batch.cluster import iterate_on_cluster
 
-    logger = logging.getLogger("distributed")
-    if not logger.isEnabledFor(logging.INFO):
-        # what it has to say of lost workers and connections is no concern of who waits for volumes
-        logger.setLevel(logging.CRITICAL)
+    quieten_dask()
     with progress("propagating", len(plan.jobs), unit="volumes") as report:
         yield from iterate_on_cluster(plan.jobs, address, overwrite=overwrite, on_progress=report)
 
@@ -250,18 +240,6 @@ def _say(outcome: "JobOutcome") -> None:
         typer.echo(f"error: {outcome.line}", err=True)
     else:
         typer.echo(outcome.line)
-
-
-def _checked_model(model: str, device: str, *, is_here: bool) -> str:
-    """The model as another process would find it, if it is there."""
-    from napari_segnext.weights import find_device, find_weights
-
-    if is_here:
-        find_device(device)
-    if not model:
-        return ""
-    path = find_weights(model)
-    return str(path.absolute()) if Path(model).suffix == path.suffix else model
 
 
 def _n_done(outcomes: "list[JobOutcome]") -> int:
