@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_segnext.commands.exits import CommandError, Interrupted
-from napari_segnext.commands.options import Device, check_report_files
+from napari_segnext.commands.options import Device, PrecisionOption, check_report_files
 from napari_segnext.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def benchmark(
         typer.Option(help="Over whose seconds all others' are given.", show_default="the first peer, or model"),
     ] = "",
     device: Device = "auto",
+    precision: PrecisionOption = "fp32",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the processor; by default as many as torch takes.")
     ] = None,
@@ -73,7 +74,10 @@ def benchmark(
         torch.set_num_threads(threads)
     settings = BenchmarkSettings(tuple(case or CASES), (side, side), repeats, grid, batch)
     try:
-        contenders = [ModelContender(Path(name).stem, load_model(name, device)) for name in model or ["segnext-tiny"]]
+        contenders = [
+            ModelContender(Path(name).stem, load_model(name, device, precision=precision))
+            for name in model or ["segnext-tiny"]
+        ]
         peers = [named_peer(name, contenders[0].device) for name in peer or []]
     except ImportError as error:
         raise CommandError(str(error)) from error

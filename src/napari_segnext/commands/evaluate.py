@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_segnext.commands.exits import CommandError, Interrupted
-from napari_segnext.commands.options import Device, check_report_files
+from napari_segnext.commands.options import Device, PrecisionOption, check_report_files
 from napari_segnext.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def evaluate(
     ] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="Name or path.")] = "segnext-tiny",
     device: Device = "auto",
+    precision: PrecisionOption = "fp32",
     max_clicks: Annotated[int, typer.Option(min=1, help="Clicks per object.")] = 20,
     max_objects: Annotated[
         int | None, typer.Option(min=1, help="Draw so many objects, the same at every run; by default all.")
@@ -104,10 +105,15 @@ def evaluate(
     images = _drawn(parts, root or [], per_domain, max_objects)
 
     from napari_segnext.evaluation import Contestant, SessionMethod
+    from napari_segnext.models.lower_precision import in_precision
     from napari_segnext.weights import load_model
 
     method = SessionMethod(
-        load_model(model, device), zoom=zoom, looks_wider=wider, threshold=threshold, takes_true_depth=true_depth
+        in_precision(load_model(model, device), precision),
+        zoom=zoom,
+        looks_wider=wider,
+        threshold=threshold,
+        takes_true_depth=true_depth,
     )
     zooming = "with zoom" if method.zoom else "on whole images"
     typer.echo(f"{method.name} on {method.model.device} {zooming}, {len(images)} images", err=True)

@@ -15,6 +15,13 @@ Device = Annotated[
     str, typer.Option("--device", "-d", help="auto (CUDA, else MPS, else the CPU), cpu, cuda, cuda:1, … or mps.")
 ]
 
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16", "fp16"],
+    typer.Option(
+        "--precision", help="Of matrix products: 16 bits are faster on graphics cards and a little less exact."
+    ),
+]
+
 CacheFolder = Annotated[
     Path | None,
     typer.Option(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_segnext.commands.exits import CommandError
-from napari_segnext.commands.options import CacheFolder, CacheSize, Device, UsesCache, disk_cache
+from napari_segnext.commands.options import CacheFolder, CacheSize, Device, PrecisionOption, UsesCache, disk_cache
 
 if TYPE_CHECKING:
+    from napari_segnext.models.lower_precision import Precision
     from napari_segnext.prompts.prompts_file import ImageReference, PromptsFile, SlicePrompts
 
 
@@ -26,6 +27,7 @@ def predict(
         str, typer.Option("--model", "-m", help="Name or path; by default the one named in the prompts file.")
     ] = "",
     device: Device = "auto",
+    precision: PrecisionOption = "fp32",
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -94,7 +96,7 @@ def predict(
         raise CommandError(f"--threshold is {threshold}; expected a probability between 0 and 1.")
     with disk_cache(cache_folder, cache_size, is_used=cache):
         session = Session(
-            loaded_model(model, said, device),
+            loaded_model(model, said, device, precision),
             pixels,
             contrast_limits=contrast_limits or None,
             zoom=said.zoom if zoom is None else zoom,
@@ -183,13 +185,16 @@ def check_image(path: Path, pixels: Any, reference: "ImageReference | None") -> 
             typer.echo(f"warning: '{path}' is not the very file on which the prompts were given.", err=True)
 
 
-def loaded_model(model: str, said: "PromptsFile", device: str) -> Any:
+def loaded_model(model: str, said: "PromptsFile", device: str, precision: "Precision" = "fp32") -> Any:
     """The model asked for, else the one that answered the prompts, else the default."""
+    from napari_segnext.models.lower_precision import in_precision
     from napari_segnext.weights import DEFAULT_MODEL, load_model
 
     recorded = said.model
     try:
-        loaded = load_model(model or (recorded.name if recorded and recorded.name else DEFAULT_MODEL), device)
+        loaded = in_precision(
+            load_model(model or (recorded.name if recorded and recorded.name else DEFAULT_MODEL), device), precision
+        )
     except (ValueError, FileNotFoundError) as error:
         if model or recorded is None:
             raise
