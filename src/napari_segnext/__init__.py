@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_segnext.everything import EverythingResult, iterate_everything, segment_everything
+    from napari_segnext.everything import EverythingResult, iterate_everything, segment_everything, segment_everything_tiled
     from napari_segnext.io import read_volume
     from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompt, Prompts, Scribble
     from napari_segnext.propagation import SliceResult, StopRules, embed_volume, propagate
-    from napari_segnext.session import Prediction, Session
+    from napari_segnext.session import ImagePyramid, Prediction, Session
     from napari_segnext.volumes import Volume
     from napari_segnext.weights import load_model
 
@@ -21,6 +21,7 @@ _HOMES = {
     "Box": "prompts",
     "Click": "prompts",
     "EverythingResult": "everything",
+    "ImagePyramid": "session",
     "MaskPrompt": "prompts",
     "Polygon": "prompts",
     "Prompt": "prompts",
@@ -37,12 +38,14 @@ _HOMES = {
     "propagate": "propagation",
     "read_volume": "io",
     "segment_everything": "everything",
+    "segment_everything_tiled": "everything",
 }
 
 __all__ = [
     "Box",
     "Click",
     "EverythingResult",
+    "ImagePyramid",
     "MaskPrompt",
     "Polygon",
     "Prediction",
@@ -59,6 +62,7 @@ __all__ = [
     "propagate",
     "read_volume",
     "segment_everything",
+    "segment_everything_tiled",
     "__version__",
 ]
 

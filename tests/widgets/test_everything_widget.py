@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
 pytest.importorskip("napari")
 
-from napari_segnext.everything import segment_everything
+from napari_segnext.everything import (
+    EverythingSettings,
+    iterate_everything_tiled,
+    segment_everything,
+    segment_everything_tiled,
+)
 from tests.widgets.conftest import TIMEOUT_MS, GatedModel, working_threads
 from tests.widgets.test_annotator_widget import menu_entry
 
 pytestmark = pytest.mark.gui
 
 DISK = 13
+TILES = {"tile_px": 64, "overlap_px": 16}
 PLACED = {"scale": (0.5, 0.25), "translate": (10, -3), "rotate": 20, "units": ("um", "um")}
 
 
@@ -88,7 +95,7 @@ class TestRun:
         assert scene.model.threads == {"napari-segnext"}
 
     def test_positive_points_and_rectangles_ask_for_one_object_each(self, make_scene):
-        from napari_segnext.widgets.everything_widget import POINTS, RECTANGLES
+        from napari_segnext.widgets.everything_controls import POINTS, RECTANGLES
 
         scene = make_scene()
         scene.viewer.add_points(
@@ -153,9 +160,61 @@ class TestRun:
         assert scene.model.n_encoded == 0
 
 
+class TestLarge:
+    """Images above 60 pixels count as large here, and are worked through in tiles of 64."""
+
+    @pytest.fixture(autouse=True)
+    def small_is_large(self, monkeypatch):
+        tiled = partial(iterate_everything_tiled, **TILES)
+        monkeypatch.setattr("napari_segnext.everything.settings.LARGE_IMAGE_PX", 60)
+        monkeypatch.setattr("napari_segnext.everything.tiled.iterate_everything_tiled", tiled)
+
+    def test_a_large_image_is_read_and_worked_through_in_tiles(self, make_scene):
+        dask = pytest.importorskip("dask.array")
+        pixels = np.random.default_rng(0).integers(0, 255, (3, 100, 70), np.uint8)
+        stack = dask.from_array(pixels, chunks=(1, 25, 35))
+        scene = make_scene(stack, contrast_limits=(0, 255))
+        scene.viewer.dims.set_point(0, 1)
+        scene.run()
+        settings = EverythingSettings(points_per_side=4, min_object_px=5, min_agreement=0)
+        expected = segment_everything_tiled(GatedModel(), pixels[1], settings, **TILES)
+        np.testing.assert_array_equal(scene.labels().data[1], expected.labels)
+        assert scene.labels().data.shape == (3, 100, 70) and not scene.labels().data[[0, 2]].any()
+        assert f"{len(expected.objects)} objects" in scene.status
+        assert scene.widget._bar.value() == scene.widget._bar.maximum() == 64
+        assert scene.model.n_encoded == 4
+
+    def test_stop_keeps_what_was_found_and_the_tile_is_told(self, make_scene, monkeypatch):
+        monkeypatch.setattr("napari_segnext.widgets.everything_run._SECONDS_BETWEEN_LOOKS", 0)
+        scene = make_scene(np.arange(7000, dtype=np.uint16).reshape(100, 70))
+        answer, is_in_second = scene.model.predict_logits, threading.Event()
+
+        def second_tile_waits(*arguments):
+            if scene.model.n_encoded == 2 and not is_in_second.is_set():
+                scene.model.gate.clear()
+                is_in_second.set()
+            return answer(*arguments)
+
+        monkeypatch.setattr(scene.model, "predict_logits", second_tile_waits)
+        scene.press(scene.widget._start_button)
+        scene.wait_until(lambda: is_in_second.is_set() and "Tile 2 of 4: 16 found so far" in scene.status)
+        scene.press(scene.widget._stop_button)
+        scene.model.gate.set()
+        scene.wait_until(lambda: not scene.widget.is_running)
+        assert "after 17 of 64 prompts" in scene.status
+        assert scene.labels().data.max() in (16, 17)
+
+    def test_what_does_not_fit_into_memory_is_refused_and_the_command_line_named(self, make_scene, monkeypatch):
+        monkeypatch.setattr("napari_segnext.annotator.everything_layers.MAX_PAINTABLE_PIXELS", 6999)
+        scene = make_scene(np.zeros((100, 70), np.uint8))
+        scene.run()
+        assert "100 rows and 70 columns" in scene.status and "napari-segnext everything" in scene.status
+        assert scene.model.n_encoded == 0 and len(scene.viewer.layers) == 1
+
+
 class TestStop:
     def test_stop_keeps_what_was_found_and_the_bar_shows_how_far_it_came(self, make_scene, monkeypatch):
-        monkeypatch.setattr("napari_segnext.widgets.everything_widget._SECONDS_BETWEEN_LOOKS", 0)
+        monkeypatch.setattr("napari_segnext.widgets.everything_run._SECONDS_BETWEEN_LOOKS", 0)
         scene = make_scene()
         answer, third = scene.model.predict_logits, threading.Event()
 

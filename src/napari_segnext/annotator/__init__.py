@@ -19,6 +19,7 @@ from napari_segnext.annotator.errors import (
 from napari_segnext.annotator.executor import Executor, ImmediateExecutor
 from napari_segnext.annotator.layers import AnnotationLayers
 from napari_segnext.annotator.objects import AcceptedSlice, ObjectRecord, ObjectRecords
+from napari_segnext.annotator.regions import Region, collect_objects, image_in_view, region_in_view
 from napari_segnext.annotator.tools import TOOLS, Tool
 
 __all__ = [
@@ -40,11 +41,15 @@ __all__ = [
     "NoFreeLabelError",
     "NothingToAcceptError",
     "ReadOnlyLayerError",
+    "Region",
     "ShownSlice",
     "SliceFrame",
     "SliceNotShownError",
     "StillComputingError",
     "TOOLS",
     "Tool",
+    "collect_objects",
+    "image_in_view",
     "key_label",
+    "region_in_view",
 ]

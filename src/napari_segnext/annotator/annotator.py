@@ -130,7 +130,8 @@ class Annotator:
         model prefers.
     level
         Which level of a multiscale image to work at, 0 for the finest; coarser ones become an image layer of their own
-        (`layers.image`), whose grid labels and prompts then have.
+        (`layers.image`), whose grid labels and prompts then have. "in view" does so with what the canvas shows, for
+        images of any size; see `image_in_view`.
     executor
         Where the model works; by default at once, on this thread.
 
@@ -140,6 +141,8 @@ class Annotator:
         If a given layer does not fit the image, or it has no such level.
     ImageError
         If the slice that is shown is too large to be read. No layer is made then.
+    AnnotatorError
+        If too much is in view of an image without coarser levels, or nothing of it.
 
     Examples
     --------
@@ -187,7 +190,7 @@ class Annotator:
         scribbles: Labels | None = None,
         output: Labels | None = None,
         zoom: bool | None = None,
-        level: int = 0,
+        level: int | Literal["in view"] = 0,
         executor: Executor | None = None,
     ) -> None:
         image_layer = image_at_level(viewer, image_layer, level)

@@ -67,7 +67,7 @@ def require_readable(shown: ShownSlice, *, is_zoomed: bool) -> None:
     raise ImageError(
         f"{shown} has {rows} rows and {columns} columns, {rows * columns / 1e6:.1f} million pixels; expected at "
         f"most {limit / 1e6:g} million {'with' if is_zoomed else 'without'} zoom. {first} it, or work at a coarser "
-        "level of a multiscale image."
+        "level of a multiscale image, or on what is in view (`image_in_view`)."
     )
 
 

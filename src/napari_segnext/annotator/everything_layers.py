@@ -10,7 +10,7 @@ from napari.layers import Labels, Points, Shapes
 from napari_segnext.annotator.coordinates import finest_level
 from napari_segnext.annotator.errors import LayerMismatchError, NoFreeLabelError
 from napari_segnext.annotator.layers import NOTE, is_on_grid, kept_volume, note_of, require_writable, signs_of
-from napari_segnext.errors import PromptError
+from napari_segnext.errors import ImageError, PromptError
 from napari_segnext.prompts import Box, Click, clicks_from_prompt
 
 if TYPE_CHECKING:
@@ -21,6 +21,27 @@ if TYPE_CHECKING:
 
 ROLE = "everything"
 """Noted in the metadata of the labels layers that are made here."""
+
+
+MAX_PAINTABLE_PIXELS = 400_000_000
+"""Of a slice; napari holds all of its labels in memory, four bytes each, and a run as many."""
+
+
+def require_paintable(shown: ShownSlice) -> None:
+    """Refuse a slice whose labels would not fit into memory, by its shape alone.
+
+    Raises
+    ------
+    ImageError
+        With words about what to do instead.
+    """
+    rows, columns = shown.shape
+    if rows * columns > MAX_PAINTABLE_PIXELS:
+        raise ImageError(
+            f"{shown} has {rows} rows and {columns} columns, {rows * columns / 1e6:.0f} million pixels; expected at "
+            f"most {MAX_PAINTABLE_PIXELS / 1e6:g} million. Use 'napari-segnext everything', which writes larger labels "
+            "to a file; or crop it, or work at a coarser level of a multiscale image."
+        )
 
 
 def clicks_on_slice(points: Points, frame: SliceFrame) -> list[Click]:
@@ -52,10 +73,15 @@ def new_objects_layer(image: Any, shown: ShownSlice, labels: LabelImage) -> Labe
     shown
         The slice.
     labels
-        `(rows, columns)` integer, 0 is background.
+        `(rows, columns)` integer, 0 is background; of a 2D image, the layer takes int32 that can be written as it is.
     """
-    data = np.zeros(_grid_shape(image), np.int32)
-    data[shown.selector] = labels
+    shape = _grid_shape(image)
+    if labels.shape == shape and labels.dtype == np.int32 and labels.flags.writeable:
+        # of a large image, not twice
+        data = labels
+    else:
+        data = np.zeros(shape, np.int32)
+        data[shown.selector] = labels
     return Labels(
         data,
         name=f"SegNext {ROLE}",

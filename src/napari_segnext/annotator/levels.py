@@ -5,7 +5,7 @@ Labels, prompts and measurements then have the grid of that level, and lie where
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,12 @@ from napari_segnext.annotator.errors import LayerMismatchError
 from napari_segnext.annotator.layers import NOTE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image
+
+IN_VIEW: Literal["in view"] = "in view"
+"""In the place of a level: what the canvas shows, at the finest level that makes it small enough; see `regions.py`."""
 
 LEVEL = "level"
 """Entry of the note in a layer's metadata that tells which level of which image it is."""
@@ -31,8 +36,8 @@ def level_of(layer: Any) -> tuple[str, int] | None:
     return (str(note["image_id"]), int(note[LEVEL])) if LEVEL in note else None
 
 
-def image_at_level(viewer: Any, image: Image, level: int) -> Any:
-    """The image itself for level 0, else a layer that holds a coarser level, made and put below it at first.
+def image_at_level(viewer: Any, image: Image, level: int | Literal["in view"]) -> Any:
+    """The image itself for level 0, else a layer that holds a coarser level or a part, made and put below it at first.
 
     The layer is hidden, as it would only cover what the image shows; its array is the level's own, lazy or not.
 
@@ -43,13 +48,17 @@ def image_at_level(viewer: Any, image: Image, level: int) -> Any:
     image
         A multiscale image layer, or any for level 0.
     level
-        0 is the finest.
+        0 is the finest; `IN_VIEW` for what is in view, see `image_in_view`, which also says what is raised then.
 
     Raises
     ------
     LayerMismatchError
         If the image has no such level.
     """
+    if level == IN_VIEW:
+        from napari_segnext.annotator.regions import image_in_view
+
+        return image_in_view(viewer, image)
     shapes = level_shapes(image)
     if not 0 <= level < len(shapes):
         raise LayerMismatchError(
@@ -60,19 +69,39 @@ def image_at_level(viewer: Any, image: Image, level: int) -> Any:
     for layer in viewer.layers:
         if level_of(layer) == (str(image.unique_id), level):
             return layer
-    layer = _layer_of(image, level, np.array(shapes[0]) / np.array(shapes[level]))
+    layer = layer_at(image, level, image.data[level], name=f"{image.name} (level {level})", note={LEVEL: level})
     viewer.layers.insert(viewer.layers.index(image), layer)
     return layer
 
 
-def _layer_of(image: Any, level: int, factors: Any) -> Any:
+def layer_at(
+    image: Any, level: int, array: Any, *, name: str, note: dict[str, Any], start: Sequence[int] | None = None
+) -> Any:
+    """A hidden layer of an array with the pixels of a level of an image, in their place in the world.
+
+    Parameters
+    ----------
+    image
+        An image layer.
+    level
+        Whose grid the array has.
+    array
+        The level, or a part of it.
+    name, note
+        Of the layer; what is noted besides the image.
+    start
+        First pixel of the part along each axis of the level; None for its own first one.
+    """
     from napari.layers import Image
 
+    shapes = level_shapes(image)
+    factors = np.array(shapes[0]) / np.array(shapes[level])
     # a coarse pixel covers `factors` fine ones, and its middle is theirs
-    first_middle = image.data_to_world((factors - 1) / 2)
+    first = np.zeros(len(factors)) if start is None else np.array(start)
+    first_middle = image.data_to_world((first + 0.5) * factors - 0.5)
     return Image(
-        image.data[level],
-        name=f"{image.name} (level {level})",
+        array,
+        name=name,
         rgb=image.rgb,
         multiscale=False,
         scale=np.array(image.scale) * factors,
@@ -83,6 +112,6 @@ def _layer_of(image: Any, level: int, factors: Any) -> Any:
         units=image.units,
         axis_labels=image.axis_labels,
         visible=False,
-        metadata={**image.metadata, NOTE: {"image": image.name, "image_id": str(image.unique_id), LEVEL: level}},
+        metadata={**image.metadata, NOTE: {"image": image.name, "image_id": str(image.unique_id), **note}},
         **({} if image.rgb else {"contrast_limits": image.contrast_limits, "gamma": image.gamma}),
     )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     )
     from napari_segnext.everything.selection import SegmentedObject, paint, suppress
     from napari_segnext.everything.settings import EverythingSettings
+    from napari_segnext.everything.stitching import StitchedObject, stitch
+    from napari_segnext.everything.tiled import TiledProgress, iterate_everything_tiled, segment_everything_tiled
+    from napari_segnext.everything.tiles import Tile, TilePlan, plan_tiles
 
 _HOMES = {
     "Candidate": "candidate",
@@ -26,12 +29,20 @@ _HOMES = {
     "EverythingResult": "segment",
     "EverythingSettings": "settings",
     "SegmentedObject": "selection",
+    "StitchedObject": "stitching",
+    "Tile": "tiles",
+    "TilePlan": "tiles",
+    "TiledProgress": "tiled",
     "candidate_from_prediction": "candidate",
     "grid_clicks": "segment",
     "iterate_everything": "segment",
+    "iterate_everything_tiled": "tiled",
     "paint": "selection",
+    "plan_tiles": "tiles",
     "segment_everything": "segment",
+    "segment_everything_tiled": "tiled",
     "stability_score": "candidate",
+    "stitch": "stitching",
     "suppress": "selection",
 }
 
@@ -41,12 +52,20 @@ __all__ = [
     "EverythingResult",
     "EverythingSettings",
     "SegmentedObject",
+    "StitchedObject",
+    "Tile",
+    "TilePlan",
+    "TiledProgress",
     "candidate_from_prediction",
     "grid_clicks",
     "iterate_everything",
+    "iterate_everything_tiled",
     "paint",
+    "plan_tiles",
     "segment_everything",
+    "segment_everything_tiled",
     "stability_score",
+    "stitch",
     "suppress",
 ]
 

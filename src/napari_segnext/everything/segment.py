@@ -14,10 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_segnext.errors import PromptError
 from napari_segnext.everything.candidate import Candidate, candidate_from_prediction
+from napari_segnext.everything.given_prompts import as_boxes, as_clicks, check_places
 from napari_segnext.everything.selection import SegmentedObject, paint, suppress
 from napari_segnext.everything.settings import (
     MAX_IMAGE_SHARE,
@@ -27,12 +25,13 @@ from napari_segnext.everything.settings import (
     POINTS_PER_SIDE,
     EverythingSettings,
 )
-from napari_segnext.prompts import Box, Click, clicks_from_prompt
+from napari_segnext.prompts import Box, Click
 from napari_segnext.session import DEFAULT_THRESHOLD, PredictionCancelled, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_segnext._types import Image, Shape2D
@@ -200,11 +199,11 @@ def iterate_everything(
         First once the image is encoded, then after each prompt. `result()` of any of them is the label image so far.
     """
     settings = EverythingSettings() if settings is None else settings
-    given: list[Click | Box] = [*_as_clicks(clicks), *_as_boxes(boxes)]
+    given: list[Click | Box] = [*as_clicks(clicks), *as_boxes(boxes)]
     session = Session(model, image, contrast_limits=contrast_limits, threshold=threshold, zoom=zoom)
     has_grid = clicks is None and boxes is None
     prompts = [*grid_clicks(session.image_shape, settings.points_per_side)] if has_grid else given
-    _check_places(prompts, session.image_shape)
+    check_places(prompts, session.image_shape)
 
     asker = _Asker(session, settings, has_grid, is_wanted)
     found: tuple[Candidate, ...] = ()
@@ -290,47 +289,3 @@ def _spelled_out(prompt: Click | Box, *, zoom: bool) -> list[Click | Box]:
 
 def _is_found(prompt: Click | Box, found: Iterable[Candidate]) -> bool:
     return isinstance(prompt, Click) and any(candidate.holds(prompt.row, prompt.column) for candidate in found)
-
-
-def _as_clicks(clicks: Iterable[Any] | None) -> list[Click]:
-    found = [_as_click(each) for each in (() if clicks is None else clicks)]
-    for click in found:
-        if not click.is_positive:
-            raise PromptError(
-                f"the click at ({click.row:g}, {click.column:g}) is negative; expected one positive click for each "
-                "object. To correct one object with several prompts, use a Session."
-            )
-    return found
-
-
-def _as_click(place: Any) -> Click:
-    if isinstance(place, Click):
-        return place
-    row, column = _numbers(place, "clicks", "(row, column)")
-    return Click(row, column)
-
-
-def _as_boxes(boxes: Iterable[Any] | None) -> list[Box]:
-    return [_as_box(each) for each in (() if boxes is None else boxes)]
-
-
-def _as_box(edges: Any) -> Box:
-    if isinstance(edges, Box):
-        return edges
-    top, left, bottom, right = _numbers(edges, "boxes", "(top, left, bottom, right)")
-    return Box(top, left, bottom, right)
-
-
-def _numbers(entry: Any, name: str, order: str) -> list[float]:
-    """Numbers of an entry, as many as the order names."""
-    numbers = np.asarray(entry, dtype=np.float64)
-    n_wanted = order.count(",") + 1
-    if numbers.shape != (n_wanted,):
-        raise PromptError(f"an entry of {name} has shape {numbers.shape}; expected {n_wanted} numbers, {order}.")
-    return [float(number) for number in numbers]
-
-
-def _check_places(prompts: Iterable[Click | Box], image_shape: Shape2D) -> None:
-    """Refuse what lies outside the image before anything is computed."""
-    for prompt in prompts:
-        clicks_from_prompt(prompt, image_shape, spacing_px=1)

@@ -71,7 +71,10 @@ def suppress(
     """
     kept: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda candidate: candidate.rank, reverse=True):
-        if not any(_is_same(candidate, other, max_iou, max_contained_share) for other in kept):
+        if not any(
+            is_same(candidate.overlap(other), candidate.n_pixels, other.n_pixels, max_iou, max_contained_share)
+            for other in kept
+        ):
             kept.append(candidate)
     return kept
 
@@ -123,12 +126,8 @@ def paint(
     return labels, tuple(objects)
 
 
-def _smaller_then_better(candidate: Candidate) -> tuple[float, ...]:
-    return candidate.n_pixels, *(-number for number in candidate.rank)
-
-
-def _is_same(one: Candidate, other: Candidate, max_iou: float, max_contained_share: float) -> bool:
-    n_shared, n_one, n_other = one.overlap(other), one.n_pixels, other.n_pixels
+def is_same(n_shared: int, n_one: int, n_other: int, max_iou: float, max_contained_share: float) -> bool:
+    """Whether two masks are one object, or one is a part of the other, by the numbers of their pixels."""
     return n_shared > max_iou * (n_one + n_other - n_shared) or n_shared > max_contained_share * min(n_one, n_other)
 
 

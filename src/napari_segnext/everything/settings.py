@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_segnext._types import Shape2D
 
 POINTS_PER_SIDE = 16
 MAX_POINTS_PER_SIDE = 1024
@@ -10,6 +14,20 @@ MIN_STABILITY = 0.7
 MIN_AGREEMENT = 0.5
 MIN_OBJECT_PX = 20
 MAX_IMAGE_SHARE = 0.4
+
+TILE_PX = 1024
+"""Side of a tile of a large image: what encoders with a view of 1024 pixels see at full size."""
+
+OVERLAP_PX = 128
+"""What neighbouring tiles both see."""
+
+MIN_OVERLAP_PX = 8
+
+LARGE_IMAGE_PX = 4096
+"""Images with a longer side are worked through in tiles unless something else is asked for."""
+
+MIN_SEAM_IOU = 0.5
+"""Of the masks of two tiles in what both see; above it they are taken for one object."""
 
 MAX_IOU = 0.5
 """Of two masks that are kept; above it they are taken for one object."""
@@ -60,3 +78,8 @@ class EverythingSettings:
         for name in ("min_stability", "min_agreement", "max_image_share", "max_iou", "max_contained_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1.")
+
+
+def is_large(image_shape: Shape2D) -> bool:
+    """Whether an image of (rows, columns) is worked through in tiles by default."""
+    return max(image_shape) > LARGE_IMAGE_PX

@@ -4,8 +4,10 @@ from napari_segnext._disk_cache import DiskCacheSettings, disk_cache_settings, u
 from napari_segnext.session.cpu_fallback import CpuFallback, load_with_fallback
 from napari_segnext.session.embedding_cache import EmbeddingCache
 from napari_segnext.session.embedding_store import EmbeddingStore
-from napari_segnext.session.predict import DEFAULT_THRESHOLD, Prediction, PredictionCancelled, predict
+from napari_segnext.session.predict import PredictionCancelled, predict
+from napari_segnext.session.prediction import DEFAULT_THRESHOLD, Prediction
 from napari_segnext.session.preprocess import image_to_rgb, stack_channels, stretch_channel
+from napari_segnext.session.pyramid import ImagePyramid
 from napari_segnext.session.seen_planes import SeenChannel, SeenPlanes, seen_plane
 from napari_segnext.session.session import Session, Step, shared_cache
 
@@ -15,6 +17,7 @@ __all__ = [
     "DiskCacheSettings",
     "EmbeddingCache",
     "EmbeddingStore",
+    "ImagePyramid",
     "Prediction",
     "PredictionCancelled",
     "SeenChannel",

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_segnext.session.windows import Window, square_window
+from napari_segnext.session.windows import Lattice, Window, square_window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_segnext._types import Shape2D
-    from napari_segnext.session.predict import Prediction
+    from napari_segnext.session.prediction import Prediction
 
 WIDER = 3.5
 """Side of the wider window over that of the window."""
@@ -41,9 +41,9 @@ _YIELDING = 0.05
 _LEAST_PROBABILITY = 1e-6
 
 
-def wider_window(window: Window, image_shape: Shape2D) -> Window:
+def wider_window(window: Window, image_shape: Shape2D, lattice: Lattice | None = None) -> Window:
     """The window of the second look; the same one if there is nothing more to see."""
-    return square_window(window, int(np.ceil(WIDER * window.side)), image_shape)
+    return square_window(window, int(np.ceil(WIDER * window.side)), image_shape, lattice)
 
 
 def mean_answer(near: Prediction, wide: Prediction) -> Prediction:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-from napari_segnext.prompts import Click, MaskPrompt, Prompts
+from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompts
 from napari_segnext.prompts.enclosed import draw_enclosed
+from napari_segnext.session.blocks import block_means
 from napari_segnext.session.corrections import following, mean_answer, wider_window
+from napari_segnext.session.prediction import DEFAULT_THRESHOLD, Prediction
 from napari_segnext.session.windows import (
     Window,
     approach_windows,
@@ -30,15 +29,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_segnext._types import Mask, Probability, Shape2D
+    from napari_segnext._types import Mask, Probability
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
     from napari_segnext.session.views import ImageViews, View
+    from napari_segnext.session.windows import Lattice
 
     Look: TypeAlias = Callable[[Window, "Prediction | None"], "Prediction"]
     """(where, the last answer) → an answer."""
-
-DEFAULT_THRESHOLD = 0.5
-"""Probability above which a pixel belongs to the object. The original's evaluation uses 0.49."""
 
 CERTAINTY_BAND = 0.11
 """Probability above the threshold within which the outline of a certain answer lies."""
@@ -49,111 +46,6 @@ what was found may lose."""
 
 MAX_GROWTHS = 3
 """Of a window in one prediction."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A model's answer for one object on one image.
-
-    Attributes
-    ----------
-    window
-        The part of the image that was predicted on; the object is nowhere else.
-    window_probability
-        `(h, w)` float32 in [0, 1], read-only, over the window from its upper left corner, a value for each block.
-    image_shape
-        (rows, columns) of the image.
-    threshold
-        Probability above which a pixel belongs to the mask.
-    factor
-        Side of a block in pixels; 1 unless the window is large. The last blocks may reach beyond the window.
-    """
-
-    window: Window
-    window_probability: Probability
-    image_shape: Shape2D
-    threshold: float = DEFAULT_THRESHOLD
-    factor: int = 1
-
-    @classmethod
-    def whole(cls, probability: Probability, threshold: float = DEFAULT_THRESHOLD) -> Prediction:
-        """An answer `(H, W)` over all of an image."""
-        image_shape = (probability.shape[0], probability.shape[1])
-        return cls(Window.whole(image_shape), probability, image_shape, threshold)
-
-    @property
-    def probability(self) -> Probability:
-        """`(H, W)` float32 in [0, 1], read-only; 0 outside the window."""
-        if self.window_probability.shape == self.image_shape:
-            return self.window_probability
-        probability = np.zeros(self.image_shape, np.float32)
-        probability[self.window.slices] = self._in_pixels()
-        probability.setflags(write=False)
-        return probability
-
-    @property
-    def mask(self) -> Mask:
-        """`(H, W)` bool, read-only."""
-        if self._window_mask.shape == self.image_shape:
-            return self._window_mask
-        mask = np.zeros(self.image_shape, dtype=bool)
-        mask[self.window.slices] = self._window_mask
-        mask.setflags(write=False)
-        return mask
-
-    def cut_at(self, threshold: float) -> Prediction:
-        """The same answer with another threshold; the model is not asked again."""
-        return replace(self, threshold=threshold)
-
-    @property
-    def n_bytes(self) -> int:
-        """Size of what is kept of the answer, in bytes."""
-        return self.window_probability.nbytes + self.window.height * self.window.width
-
-    @cached_property
-    def extent(self) -> Window | None:
-        """Where the object is, to whole blocks; None if it is nowhere."""
-        found = extent_of_mask(self.window_probability > self.threshold)
-        if found is None:
-            return None
-        top, left = self.window.top + found.top * self.factor, self.window.left + found.left * self.factor
-        bottom = min(self.window.bottom, self.window.top + found.bottom * self.factor)
-        right = min(self.window.right, self.window.left + found.right * self.factor)
-        return Window(top, left, bottom - top, right - left)
-
-    def probability_in(self, window: Window, shape: Shape2D, *, factor: int = 1) -> Probability:
-        """`(rows, columns)` float32: the probability over another window, in its blocks; 0 where nothing is known."""
-        if window == self.window and shape == self.window_probability.shape:
-            return self.window_probability
-        rows, columns = (
-            _positions(start, n, factor, other_start, self.factor * m)
-            for start, n, other_start, m in zip(
-                (window.top, window.left),
-                shape,
-                (self.window.top, self.window.left),
-                self.window_probability.shape,
-                strict=True,
-            )
-        )
-        grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
-        ours = torch.from_numpy(np.array(self.window_probability))
-        moved = F.grid_sample(ours[None, None], grid[None], padding_mode="border", align_corners=False)[0, 0]
-        return np.asarray(moved * (grid.abs() <= 1).all(dim=-1))
-
-    @cached_property
-    def _window_mask(self) -> Mask:
-        mask = self._in_pixels() > self.threshold
-        mask.setflags(write=False)
-        return mask
-
-    def _in_pixels(self) -> Probability:
-        """The window's probability at every pixel of it."""
-        if self.factor == 1:
-            return self.window_probability
-        rows, columns = (n * self.factor for n in self.window_probability.shape)
-        tensor = torch.from_numpy(np.array(self.window_probability))[None, None]
-        fine = F.interpolate(tensor, (rows, columns), mode="bilinear", align_corners=False)[0, 0]
-        return np.asarray(fine[: self.window.height, : self.window.width])
 
 
 class PredictionCancelled(Exception):
@@ -239,7 +131,7 @@ def predict_zoomed(
     negative clicks at its corners, which are all that the paper gives. What corrections get besides is in
     `corrections.py`.
     """
-    image_shape = views.image_shape
+    image_shape, lattice = views.image_shape, views.lattice
     prompts.as_clicks(image_shape, spacing_px=views.model.click_radius_px(image_shape))  # do they fit the image?
 
     def seen(window: Window, previous: Prediction | None) -> Prediction:
@@ -249,19 +141,38 @@ def predict_zoomed(
 
     look: Look = seen
     if previous is None:
-        prediction = _approached(seen, prompts, image_shape)
+        prediction = _approached(seen, prompts, views)
     else:
         if not isinstance(prompts.items[-1], MaskPrompt):
             look = _corrected(seen, views, prompts, looks_wider=looks_wider)
-        prediction = look(_window_after(previous, prompts), previous)
+        prediction = look(_window_after(previous, prompts, lattice), previous)
 
     # an answer that runs on beyond its window
     for _ in range(MAX_GROWTHS):
         window = prediction.window
         if not touches_edge(prediction.window_probability > threshold, window, image_shape):
             break
-        prediction = look(grown_window(_needed(prompts, prediction), window, image_shape), prediction)
+        grown = grown_window(_needed(prompts, prediction), window, image_shape, lattice)
+        if lattice is not None and grown == window:
+            # as large as can be looked at
+            break
+        prediction = look(grown, prediction)
     return prediction
+
+
+def starting_from(mask: Mask | Probability, views: ImageViews | None) -> Prediction:
+    """A mask or probability `(H, W)`, somewhere above 0.5, as the answer before the first one.
+
+    Of a large image only what lies about the object is kept, in blocks; one of another shape is left for `predict` and
+    `predict_zoomed` to refuse.
+    """
+    extent = extent_of_mask(mask > DEFAULT_THRESHOLD)
+    if views is None or views.lattice is None or mask.shape != views.image_shape or extent is None:
+        return Prediction.whole(mask.astype(np.float32, copy=False))
+    window = window_about(extent, views.image_shape, lattice=views.lattice)
+    factor = views.of(window).factor
+    blocks = block_means(mask[window.slices].astype(np.float32), factor)
+    return Prediction(window, blocks, views.image_shape, factor=factor)
 
 
 def _corrected(seen: Look, views: ImageViews, prompts: Prompts, *, looks_wider: bool) -> Look:
@@ -269,7 +180,7 @@ def _corrected(seen: Look, views: ImageViews, prompts: Prompts, *, looks_wider: 
     given = Prompts(tuple(prompt for prompt in prompts if isinstance(prompt, Click)))
 
     def look(window: Window, previous: Prediction | None) -> Prediction:
-        answer, wider = seen(window, previous), wider_window(window, views.image_shape)
+        answer, wider = seen(window, previous), wider_window(window, views.image_shape, views.lattice)
         if looks_wider and wider != window:
             answer = mean_answer(answer, seen(wider, previous))
         view = views.of(window)
@@ -278,25 +189,43 @@ def _corrected(seen: Look, views: ImageViews, prompts: Prompts, *, looks_wider: 
     return look
 
 
-def _approached(seen: Look, prompts: Prompts, image_shape: Shape2D) -> Prediction:
+def _approached(seen: Look, prompts: Prompts, views: ImageViews) -> Prediction:
     """The first answer: on a window about outlines, or the most certain one of several windows about clicks."""
+    image_shape, lattice = views.image_shape, views.lattice
     outlined, about = extent_of_outlines(prompts, image_shape), extent_of_prompts(prompts, image_shape)
     if outlined is not None:
-        window = window_about(outlined, image_shape)
-        enclosed = draw_enclosed(prompts, window.shape, origin=(window.top, window.left))
-        return seen(window, Prediction(window, enclosed, image_shape))
+        window = window_about(outlined, image_shape, lattice=lattice)
+        return seen(window, _enclosed(prompts, window, views))
     if about is None:
-        return seen(Window.whole(image_shape), None)
-    answers = [seen(window, None) for window in approach_windows(about, image_shape)]
+        nowhere = Window.whole(image_shape)
+        return seen(approach_windows(nowhere, image_shape, lattice)[0], None)
+    answers = [seen(window, None) for window in approach_windows(about, image_shape, lattice)]
     scores = [_certainty(answer) - COARSER_IS_BETTER_BY * level for level, answer in enumerate(answers)]
     found = answers[int(np.argmax(scores))]
 
     # a closer look at what was found, unless it leaves more doubt
-    window = _window_after(found, prompts)
+    window = _window_after(found, prompts, lattice)
     if window == found.window:
         return found
     closer = seen(window, found)
     return found if _certainty(closer) < _certainty(found) - COARSER_IS_BETTER_BY else closer
+
+
+def _enclosed(prompts: Prompts, window: Window, views: ImageViews) -> Prediction:
+    """What outlines enclose, as a first answer; of a large image in blocks."""
+    if views.lattice is None:
+        enclosed = draw_enclosed(prompts, window.shape, origin=(window.top, window.left))
+        return Prediction(window, enclosed, views.image_shape)
+    view = views.of(window)
+    outlines = [_in_blocks(prompt, view) for prompt in prompts if isinstance(prompt, Box | Polygon)]
+    return Prediction(window, draw_enclosed(outlines, view.shape), views.image_shape, factor=view.factor)
+
+
+def _in_blocks(prompt: Box | Polygon, view: View) -> Box | Polygon:
+    """An outline in blocks of a view."""
+    corners = [(prompt.top, prompt.left), (prompt.bottom, prompt.right)] if isinstance(prompt, Box) else prompt.vertices
+    moved = (np.array(corners) - (view.window.top, view.window.left) + 0.5) / view.factor - 0.5
+    return Box(*moved[0], *moved[1]) if isinstance(prompt, Box) else Polygon(moved)
 
 
 def _certainty(prediction: Prediction) -> float:
@@ -313,14 +242,14 @@ def _count(pixels: NDArray[np.bool_]) -> int:
     return int(np.count_nonzero(pixels))
 
 
-def _window_after(previous: Prediction, prompts: Prompts) -> Window:
+def _window_after(previous: Prediction, prompts: Prompts, lattice: Lattice | None) -> Window:
     """Where to look next, given the last answer."""
     needed = _needed(prompts, previous)
     if isinstance(prompts.items[-1], MaskPrompt):
-        return window_about(needed, previous.image_shape)
+        return window_about(needed, previous.image_shape, lattice=lattice)
     if previous.extent is None and previous.window.contains(needed):
         return previous.window
-    return next_window(needed, previous.window, previous.image_shape)
+    return next_window(needed, previous.window, previous.image_shape, lattice)
 
 
 def _needed(prompts: Prompts, prediction: Prediction) -> Window:
@@ -352,9 +281,3 @@ def _answer(
         probability: Probability = torch.sigmoid(logits[0].float()).cpu().numpy()
     probability.setflags(write=False)
     return probability
-
-
-def _positions(start: int, n: int, factor: int, other_start: int, other_length: int) -> torch.Tensor:
-    """Centres of `n` blocks of an axis, as `grid_sample` names them (-1 to 1) over another stretch of it."""
-    centres = start + (torch.arange(n, dtype=torch.float32) + 0.5) * factor
-    return 2 * (centres - other_start) / other_length - 1

@@ -16,18 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_segnext._disk_cache import disk_cache_in_use
+from napari_segnext.errors import ImageError
 from napari_segnext.models.interface import DepthAwareModel
 from napari_segnext.prompts import MaskPrompt, Prompt, Prompts
 from napari_segnext.session.depth_maps import depth_in_pixels, order_in_pixels
 from napari_segnext.session.embedding_cache import EmbeddingCache
 from napari_segnext.session.embedding_store import EmbeddingStore
-from napari_segnext.session.predict import (
-    DEFAULT_THRESHOLD,
-    Prediction,
-    PredictionCancelled,
-    predict,
-    predict_zoomed,
-)
+from napari_segnext.session.predict import PredictionCancelled, predict, predict_zoomed, starting_from
+from napari_segnext.session.prediction import DEFAULT_THRESHOLD, Prediction
+from napari_segnext.session.pyramid import ImagePyramid
 from napari_segnext.session.views import ImageViews, clicks_in_view
 
 if TYPE_CHECKING:
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from napari_segnext._types import Image, Probability, Shape2D
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
     from napari_segnext.session.preprocess import ContrastLimits
+    from napari_segnext.session.views import View
 
 MAX_UNDO_STEPS = 100
 MAX_UNDO_BYTES = 256_000_000
@@ -85,15 +83,16 @@ class Session:
     model
         Any `InteractiveModel`, for example from `load_model`.
     image
-        `(H, W)` or `(H, W, C)` with 1 to 4 channels, any numeric dtype; see `image_to_rgb`.
+        `(H, W)` or `(H, W, C)` with 1 to 4 channels, any numeric dtype; see `image_to_rgb`. An `ImagePyramid` if it is
+        too large to be held: it is read window by window.
     contrast_limits
         (low, high) that become black and white, or a pair for each channel. By default uint8 is taken as it is and
-        other dtypes are stretched between percentiles.
+        other dtypes are stretched between percentiles, of a pyramid those of its coarsest level.
     threshold
         Probability above which a pixel belongs to the mask.
     zoom
         True predicts on a window about the object, at the model's resolution; False on the whole image; None as the
-        model prefers, which is True for the bundled one and False for the published ones.
+        model prefers, which is True for the bundled one and False for the published ones. A pyramid is always zoomed.
     looks_wider
         With zoom: whether corrections are answered on a wider window, too. They are better for it, and take up to twice
         the time.
@@ -102,13 +101,13 @@ class Session:
         `use_disk_cache`.
     depth
         `(H, W)` numbers of any unit and direction, NaN where unknown, in the place of the depth that the model sees:
-        a channel of an RGB-D camera, a height or focus map. Only for models that read depth.
+        a channel of an RGB-D camera, a height or focus map. Only for models that read depth, and not with a pyramid.
 
     Raises
     ------
     ImageError
         If the image has a wrong shape or dtype, no pixels, or pixels that are not finite; if there is a depth of
-        another shape, or a model that reads none.
+        another shape, or with a model that reads none; if there is a pyramid without zoom or with a depth.
 
     Examples
     --------
@@ -119,7 +118,7 @@ class Session:
     def __init__(
         self,
         model: InteractiveModel,
-        image: Image,
+        image: Image | ImagePyramid,
         *,
         contrast_limits: ContrastLimits | None = None,
         threshold: float = DEFAULT_THRESHOLD,
@@ -133,7 +132,7 @@ class Session:
         self._model = model
         self._threshold = threshold
         self._looks_wider = looks_wider
-        zooms = prefers_zoom(model) if zoom is None else zoom
+        zooms = (isinstance(image, ImagePyramid) or prefers_zoom(model)) if zoom is None else zoom
         views = ImageViews(
             model,
             image,
@@ -141,7 +140,7 @@ class Session:
             shared_cache() if cache is None else cache,
             None if depth is None else np.asarray(depth),
         )
-        self._whole = views.whole(at_full_size=not zooms)
+        self._whole = views.whole(at_full_size=not zooms) if views.can_show_whole or not zooms else None
         self._image_shape = views.image_shape
         # without zoom the pixels are not needed any more
         self._views = views if zooms else None
@@ -165,8 +164,8 @@ class Session:
 
     @property
     def embedding(self) -> ImageEmbedding:
-        """What the encoder made of the whole image."""
-        return self._whole.embedding
+        """What the encoder made of the whole image; raises `ImageError` if no level is coarse enough for that."""
+        return self._seen_whole().embedding
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -194,10 +193,14 @@ class Session:
         return self._now < len(self._timeline) - 1
 
     def depth_map(self) -> NDArray[np.float32] | None:
-        """`(H, W)` in [0, 1]: the depth that was given or the model sees in the whole image; None if it reads none."""
+        """`(H, W)` in [0, 1]: the depth that was given or the model sees in the whole image; None if it reads none.
+
+        Raises `ImageError` if the image is a pyramid: the map would be as large as its finest level.
+        """
         if not isinstance(self._model, DepthAwareModel):
             return None
-        return depth_in_pixels(self._model, self._whole, self._image_shape)
+        self._require_held()
+        return depth_in_pixels(self._model, self._seen_whole(), self._image_shape)
 
     def order_map(self) -> NDArray[np.float32] | None:
         """How far each pixel lies from the positive prompts, in the depth of `depth_map`.
@@ -206,11 +209,18 @@ class Session:
         -------
         ndarray or None
             `(H, W)` in [0, 1], 0 at their depth; None if no prompt is positive, or the model reads no depth.
+
+        Raises
+        ------
+        ImageError
+            If the image is a pyramid.
         """
         if not isinstance(self._model, DepthAwareModel):
             return None
-        clicks = clicks_in_view(self._model, self.prompts, self._whole, self._image_shape)
-        return order_in_pixels(self._model, self._whole, clicks, self._image_shape)
+        self._require_held()
+        whole = self._seen_whole()
+        clicks = clicks_in_view(self._model, self.prompts, whole, self._image_shape)
+        return order_in_pixels(self._model, whole, clicks, self._image_shape)
 
     def add(self, prompt: Prompt) -> Prediction:
         """Add a prompt and predict.
@@ -291,7 +301,7 @@ class Session:
         """
         # the mask goes last: the window is laid about the object, as if it had not been looked at before
         said = Prompts((*prompts, MaskPrompt(prior > DEFAULT_THRESHOLD)))
-        return self._predicted(said, Prediction.whole(np.asarray(prior, np.float32)), lambda: True)
+        return self._predicted(said, starting_from(np.asarray(prior, np.float32), self._views), lambda: True)
 
     def undo(self) -> Prediction | None:
         """Take back the last edit; returns the answer before it. Does nothing if there is no edit."""
@@ -318,8 +328,29 @@ class Session:
             if not is_wanted():
                 raise PredictionCancelled
             so_far = Prompts((*(step.prompt for step in steps), prompt))
-            steps = (*steps, Step(prompt, self._predicted(so_far, _previous(steps, prompt), is_wanted)))
+            steps = (*steps, Step(prompt, self._predicted(so_far, self._previous(steps, prompt), is_wanted)))
         return steps
+
+    def _previous(self, steps: tuple[Step, ...], prompt: Prompt) -> Prediction | None:
+        """What is fed back when `prompt` is added: its own mask, or else the last answer."""
+        if isinstance(prompt, MaskPrompt):
+            return starting_from(prompt.mask, self._views)
+        return steps[-1].prediction if steps else None
+
+    def _seen_whole(self) -> View:
+        if self._whole is None:
+            raise ImageError(
+                f"an image of {self._image_shape} cannot be seen whole at the levels it has; expected a coarser one. "
+                "Give the pyramid more levels."
+            )
+        return self._whole
+
+    def _require_held(self) -> None:
+        if self._views is not None and self._views.lattice is not None:
+            raise ImageError(
+                f"depth over an image of {self._image_shape} is not drawn; expected an array in memory. Make a session "
+                "with a crop or a coarser level."
+            )
 
     def _predicted(self, prompts: Prompts, previous: Prediction | None, is_wanted: Callable[[], bool]) -> Prediction:
         if self._views is not None:
@@ -332,7 +363,7 @@ class Session:
                 is_wanted=is_wanted,
             )
         probability = None if previous is None else previous.probability
-        return predict(self._model, self._whole.embedding, prompts, probability, threshold=self._threshold)
+        return predict(self._model, self.embedding, prompts, probability, threshold=self._threshold)
 
     def _remember(self, steps: tuple[Step, ...]) -> None:
         """Append to the timeline, dropping what was undone and what is too old."""
@@ -353,13 +384,6 @@ def _n_bytes(timeline: list[tuple[Step, ...]], *, but: tuple[Step, ...]) -> int:
 def prefers_zoom(model: InteractiveModel) -> bool:
     """Whether a model's weights were trained to answer on windows, too; False for models that do not say."""
     return bool(getattr(model, "prefers_zoom", False))
-
-
-def _previous(steps: tuple[Step, ...], prompt: Prompt) -> Prediction | None:
-    """What is fed back when `prompt` is added: its own mask, or else the last answer."""
-    if isinstance(prompt, MaskPrompt):
-        return Prediction.whole(prompt.mask.astype(np.float32))
-    return steps[-1].prediction if steps else None
 
 
 def _common_length(ours: list[Prompt], theirs: tuple[Prompt, ...]) -> int:

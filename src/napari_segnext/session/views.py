@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
+from napari_segnext.errors import ImageError
+from napari_segnext.session.blocks import block_means
 from napari_segnext.session.embedding_cache import CacheKey, EmbeddingCache
 from napari_segnext.session.given_depth import GivenDepth
 from napari_segnext.session.preprocess import image_to_rgb, resolve_contrast_limits
-from napari_segnext.session.windows import Window
+from napari_segnext.session.pyramid import ImagePyramid
+from napari_segnext.session.windows import Lattice, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from napari_segnext._types import Image, Shape2D
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 
 MAX_VIEW_PX = 1024
 """Windows with a longer side are averaged over whole blocks of pixels before they are encoded."""
+
+MAX_KNOWN_WINDOWS = 4096
+"""Windows of a pyramid whose pixels are not read again to find their embeddings."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,9 @@ class ImageViews:
     model
         Any `InteractiveModel`.
     image
-        `(H, W)` or `(H, W, C)` with 1 to 4 channels; see `image_to_rgb`.
+        `(H, W)` or `(H, W, C)` with 1 to 4 channels, see `image_to_rgb`; or an `ImagePyramid`.
     contrast_limits
-        As of `image_to_rgb`, from the whole image for all its windows.
+        As of `image_to_rgb`, from the whole image for all its windows; of a pyramid, from its coarsest level.
     cache
         Where embeddings are kept.
     depth
@@ -71,47 +80,68 @@ class ImageViews:
     ImageError
         If the image has a wrong shape or dtype, no pixels, or pixels that are not finite; if there is a depth of
         another shape, or a model that reads none.
+
+    Attributes
+    ----------
+    lattice
+        On which windows should lie, so that they are found again; None for an image that is held.
     """
+
+    lattice: Lattice | None = None
 
     def __init__(
         self,
         model: InteractiveModel,
-        image: Image,
+        image: Image | ImagePyramid,
         contrast_limits: ContrastLimits | None,
         cache: EmbeddingCache,
         depth: NDArray[Any] | None = None,
     ) -> None:
         self.model = model
-        self._depth = None if depth is None else GivenDepth(model, depth, image.shape)
-        # A copy: windows are read later, and what is cached under the image's hash must be of its pixels
-        self._image = np.array(image)
-        self._limits = resolve_contrast_limits(self._image, contrast_limits)
+        self._pixels: _Pixels
+        if isinstance(image, ImagePyramid):
+            _require_no_depth(depth)
+            self._pixels = _PyramidPixels(image, contrast_limits)
+            self.lattice = Lattice(image.max_side)
+            self._depth = None
+        else:
+            self._depth = None if depth is None else GivenDepth(model, depth, image.shape)
+            self._pixels = _HeldPixels(image, contrast_limits)
         self._cache = cache
-        self._digest = _digest(self._image, self._limits)
 
     @property
     def image_shape(self) -> Shape2D:
         """(rows, columns)."""
-        return self._image.shape[0], self._image.shape[1]
+        return self._pixels.image_shape
+
+    @property
+    def can_show_whole(self) -> bool:
+        """Whether the whole image may be looked at."""
+        return self.lattice is None or self.lattice.max_side >= max(self.image_shape)
 
     def whole(self, *, at_full_size: bool = False) -> View:
-        """The whole image; `at_full_size` averages no blocks, however large it is."""
+        """The whole image; `at_full_size` averages no blocks, however large it is. For errors see `of`."""
         return self.of(Window.whole(self.image_shape), at_full_size=at_full_size)
 
     def of(self, window: Window, *, at_full_size: bool = False) -> View:
-        """A window, encoded now or taken from the cache."""
-        factor = _factor(window, at_full_size=at_full_size)
-        key = self._key(window, factor)
-        embedding = self._cache.get_or_compute(key, lambda: self._encoded(window, factor))
+        """A window, encoded now or taken from the cache.
+
+        Raises
+        ------
+        ImageError
+            Of a pyramid: if the window is too large for the levels it has, if no averaging was asked for, or if its
+            pixels have changed since it was looked at first.
+        """
+        key, factor, read = self._look(window, at_full_size=at_full_size)
+        embedding = self._cache.get_or_compute(key, lambda: self._encoded(read()))
         if self._depth is not None:
             embedding = self._depth.put_into(embedding, window)
         return View(window, factor, embedding)
 
     def ensure_whole(self, *, at_full_size: bool = False) -> bool:
         """Encode what `whole` would give unless the cache keeps it already, on disk if it can; whether it did."""
-        window = Window.whole(self.image_shape)
-        factor = _factor(window, at_full_size=at_full_size)
-        return self._cache.ensure(self._key(window, factor), lambda: self._encoded(window, factor))
+        key, _, read = self._look(Window.whole(self.image_shape), at_full_size=at_full_size)
+        return self._cache.ensure(key, lambda: self._encoded(read()))
 
     def clicks(self, prompts: Prompts, view: View) -> NDArray[np.float32]:
         """Prompts as clicks in blocks of a view; those outside it are left out.
@@ -128,14 +158,16 @@ class ImageViews:
         """
         return clicks_in_view(self.model, prompts, view, self.image_shape)
 
-    def _encoded(self, window: Window, factor: int) -> ImageEmbedding:
-        rgb = image_to_rgb(_block_means(self._image[window.slices], factor), self._limits)
+    def _look(self, window: Window, *, at_full_size: bool) -> tuple[CacheKey, int, Callable[[], NDArray[Any]]]:
+        """Key of the embedding of a window, side of its blocks, and what gives its pixels."""
+        factor = self._pixels.factor(window, at_full_size=at_full_size)
+        name, read = self._pixels.look(window, factor)
+        return CacheKey.of(self.model, name), factor, read
+
+    def _encoded(self, pixels: NDArray[Any]) -> ImageEmbedding:
+        rgb = image_to_rgb(pixels, self._pixels.limits)
         with torch.inference_mode():
             return self.model.encode_image(torch.from_numpy(rgb.transpose(2, 0, 1).copy()))
-
-    def _key(self, window: Window, factor: int) -> CacheKey:
-        where = "whole" if factor == 1 and window == Window.whole(self.image_shape) else f"{window} / {factor}"
-        return CacheKey.of(self.model, f"{self._digest} {where}")
 
 
 def clicks_in_view(model: InteractiveModel, prompts: Prompts, view: View, image_shape: Shape2D) -> NDArray[np.float32]:
@@ -150,9 +182,105 @@ def clicks_in_view(model: InteractiveModel, prompts: Prompts, view: View, image_
     return moved[is_inside]
 
 
-def _factor(window: Window, *, at_full_size: bool) -> int:
-    """Side of the blocks that are averaged."""
-    return 1 if at_full_size else max(1, -(-window.side // MAX_VIEW_PX))
+class _Pixels(Protocol):
+    """Where windows get their pixels from."""
+
+    @property
+    def image_shape(self) -> Shape2D:
+        """(rows, columns)."""
+
+    @property
+    def limits(self) -> ContrastLimits | None:
+        """Of all windows."""
+
+    def factor(self, window: Window, *, at_full_size: bool) -> int:
+        """Side of the blocks that are averaged."""
+
+    def look(self, window: Window, factor: int) -> tuple[str, Callable[[], NDArray[Any]]]:
+        """What tells the pixels of a window from all others, and what gives them, averaged."""
+
+
+class _HeldPixels:
+    """An image in memory, known by its hash."""
+
+    def __init__(self, image: Image, contrast_limits: ContrastLimits | None) -> None:
+        # A copy: windows are read later, and what is cached under the image's hash must be of its pixels
+        self._image = np.array(image)
+        self.limits = resolve_contrast_limits(self._image, contrast_limits)
+        self._digest = _digest(self._image, self.limits)
+
+    @property
+    def image_shape(self) -> Shape2D:
+        return self._image.shape[0], self._image.shape[1]
+
+    def factor(self, window: Window, *, at_full_size: bool) -> int:
+        return 1 if at_full_size else _least_factor(window)
+
+    def look(self, window: Window, factor: int) -> tuple[str, Callable[[], NDArray[Any]]]:
+        where = "whole" if factor == 1 and window == Window.whole(self.image_shape) else f"{window} / {factor}"
+        return f"{self._digest} {where}", lambda: block_means(self._image[window.slices], factor)
+
+
+class _PyramidPixels:
+    """An image that is read window by window, each known by the hash of what was read."""
+
+    def __init__(self, pyramid: ImagePyramid, contrast_limits: ContrastLimits | None) -> None:
+        self._pyramid = pyramid
+        self._known: OrderedDict[tuple[Window, int], str] = OrderedDict()
+        is_taken_as_it_is = pyramid.dtype == np.uint8 or pyramid.dtype == bool
+        if contrast_limits is None and not is_taken_as_it_is:
+            sample = pyramid.sample()
+        else:
+            sample = np.zeros((1, 1) if pyramid.n_channels is None else (1, 1, pyramid.n_channels), pyramid.dtype)
+        self.limits = resolve_contrast_limits(sample, contrast_limits)
+
+    @property
+    def image_shape(self) -> Shape2D:
+        return self._pyramid.image_shape
+
+    def factor(self, window: Window, *, at_full_size: bool) -> int:
+        if at_full_size:
+            raise ImageError(
+                "zoom is off for an ImagePyramid, which is never seen whole at full size; expected zoom=True. Leave "
+                "zoom out, or give an array, such as the coarsest of its levels."
+            )
+        return self._pyramid.factor_for(window, _least_factor(window))
+
+    def look(self, window: Window, factor: int) -> tuple[str, Callable[[], NDArray[Any]]]:
+        known = self._known.get((window, factor))
+        if known is not None:
+            self._known.move_to_end((window, factor))
+            return known, lambda: self._read_again(window, factor, known)
+        pixels = self._pyramid.read(window, factor)
+        digest = _digest(pixels, self.limits)
+        self._known[window, factor] = digest
+        if len(self._known) > MAX_KNOWN_WINDOWS:
+            self._known.popitem(last=False)
+        return digest, lambda: pixels
+
+    def _read_again(self, window: Window, factor: int, known: str) -> NDArray[Any]:
+        """Pixels of a window whose embedding was dropped; kept under a key of other pixels, it would be wrong."""
+        pixels = self._pyramid.read(window, factor)
+        if _digest(pixels, self.limits) != known:
+            self._known.clear()
+            raise ImageError(
+                f"the pixels in {window} have changed since they were looked at; expected an image that stays as it "
+                "is. Make a new session."
+            )
+        return pixels
+
+
+def _require_no_depth(depth: NDArray[Any] | None) -> None:
+    if depth is not None:
+        raise ImageError(
+            "a depth was given for an ImagePyramid; expected none, as it would have to be held whole. Leave it out, or "
+            "crop image and depth."
+        )
+
+
+def _least_factor(window: Window) -> int:
+    """Side of the blocks that make a window small enough."""
+    return max(1, -(-window.side // MAX_VIEW_PX))
 
 
 def _digest(image: NDArray[Any], limits: ContrastLimits | None) -> str:
@@ -160,15 +288,3 @@ def _digest(image: NDArray[Any], limits: ContrastLimits | None) -> str:
     digest = hashlib.sha256(repr((image.shape, image.dtype.str, limits)).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
-
-
-def _block_means(image: NDArray[Any], factor: int) -> NDArray[Any]:
-    """Means over `factor` × `factor` pixels; the last row and column are repeated to fill the last blocks."""
-    if factor == 1:
-        return image
-    padding = [(0, -n % factor) for n in image.shape[:2]] + [(0, 0)] * (image.ndim - 2)
-    padded = np.pad(image, padding, mode="edge") if any(after for _, after in padding) else image
-    rows, columns = (n // factor for n in padded.shape[:2])
-    blocks = padded.reshape(rows, factor, columns, factor, *image.shape[2:])
-    means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
-    return np.round(means).astype(np.uint8) if image.dtype == np.uint8 else means

@@ -7,11 +7,13 @@
    otherwise a new one is laid about them with a margin.
 4. Where the answer reaches the edge of its window, the window grows.
 
-Corrections are looked at on a wider window, too; see `corrections.py`.
+Corrections are looked at on a wider window, too; see `corrections.py`. Windows of images that are too large to be held
+lie on a `Lattice`, and are no larger than what can be read of them at once.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,6 +47,12 @@ KEPT_SPAN = (0.2, 0.85)
 
 TOUCHING_SHARE = 0.02
 """A window grows where the object covers more than this share of its inner edges."""
+
+LATTICE_RATIO = 2**0.25
+"""Of neighbouring sides of windows on a lattice."""
+
+LATTICE_STEPS = 8
+"""Places of such a window along its own side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,17 @@ class Window:
         """To index `(H, W)` arrays of the image."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def slices_in(self, other: Window) -> tuple[slice, slice]:
+        """To index `(h, w)` arrays of another window, which contains this one."""
+        top, left = self.top - other.top, self.left - other.left
+        return slice(top, top + self.height), slice(left, left + self.width)
+
+    def shared_with(self, other: Window) -> Window | None:
+        """What lies in both; None if nothing does."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        height, width = min(self.bottom, other.bottom) - top, min(self.right, other.right) - left
+        return Window(top, left, height, width) if height > 0 and width > 0 else None
+
     def contains(self, other: Window) -> bool:
         """Whether no pixel of the other lies outside."""
         return (
@@ -107,18 +126,54 @@ class Window:
         return Window(top, left, max(self.bottom, other.bottom) - top, max(self.right, other.right) - left)
 
 
-def square_window(needed: Window, side: int, image_shape: Shape2D) -> Window:
-    """A square about the middle of `needed`, moved into the image and cut where the image is smaller."""
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Few sizes and places for windows, so that who works about the same place finds the same windows again.
+
+    Attributes
+    ----------
+    max_side
+        The longest side of a window.
+    """
+
+    max_side: int
+
+    def side(self, least: int) -> int:
+        """The smallest side on the lattice that is no smaller; `max_side` where that is too large."""
+        power = max(0, math.floor(math.log(max(1, least) / MIN_WINDOW_PX, LATTICE_RATIO)) - 1)
+        while (side := self._side_at(power)) < least:
+            power += 1
+        return min(side, self.max_side)
+
+    def start(self, wanted: float, side: int) -> int:
+        """The place along an axis that is nearest to the wanted one."""
+        step = max(1, side // LATTICE_STEPS)
+        return round(wanted / step) * step
+
+    def _side_at(self, power: int) -> int:
+        return math.ceil(MIN_WINDOW_PX * LATTICE_RATIO**power / LATTICE_STEPS) * LATTICE_STEPS
+
+
+def square_window(needed: Window, side: int, image_shape: Shape2D, lattice: Lattice | None = None) -> Window:
+    """A square about the middle of `needed`, moved into the image and cut where the image is smaller.
+
+    On a lattice it may be larger and its middle somewhat off; where it reaches its greatest side it is smaller.
+    """
     starts, sizes = [], []
     middles = (needed.top + needed.height / 2, needed.left + needed.width / 2)
+    side = side if lattice is None else lattice.side(side)
     for middle, n in zip(middles, image_shape, strict=True):
         size = min(side, n)
-        starts.append(int(np.clip(round(middle - size / 2), 0, n - size)))
+        wanted = middle - size / 2
+        start = round(wanted) if lattice is None else lattice.start(wanted, side)
+        starts.append(int(np.clip(start, 0, n - size)))
         sizes.append(size)
     return Window(*starts, *sizes)
 
 
-def window_about(needed: Window, image_shape: Shape2D, *, seen_in: Window | None = None) -> Window:
+def window_about(
+    needed: Window, image_shape: Shape2D, *, seen_in: Window | None = None, lattice: Lattice | None = None
+) -> Window:
     """A square window with a margin about what must be seen.
 
     Parameters
@@ -129,13 +184,15 @@ def window_about(needed: Window, image_shape: Shape2D, *, seen_in: Window | None
         (rows, columns).
     seen_in
         The view in which it was found; None if its extent is known and not estimated.
+    lattice
+        On which the window lies; None for none.
     """
     least = MIN_WINDOW_PX if seen_in is None else max(MIN_WINDOW_PX, seen_in.side / GREATEST_MAGNIFICATION)
-    return square_window(needed, int(np.ceil(max(least, MARGIN * needed.side))), image_shape)
+    return square_window(needed, int(np.ceil(max(least, MARGIN * needed.side))), image_shape, lattice)
 
 
-def approach_windows(about: Window, image_shape: Shape2D) -> list[Window]:
-    """Windows about the first prompts, from the whole image down to the least side.
+def approach_windows(about: Window, image_shape: Shape2D, lattice: Lattice | None = None) -> list[Window]:
+    """Windows about the first prompts, from the whole image (or the largest window) down to the least side.
 
     Parameters
     ----------
@@ -143,28 +200,34 @@ def approach_windows(about: Window, image_shape: Shape2D) -> list[Window]:
         Box around the prompts; all windows contain it.
     image_shape
         (rows, columns).
+    lattice
+        On which the windows lie; None for none.
     """
+    largest = max(image_shape)
     windows = [Window.whole(image_shape)]
+    if lattice is not None and lattice.max_side < largest:
+        largest = lattice.max_side
+        windows = [square_window(about, largest, image_shape, lattice)]
     least = max(MIN_WINDOW_PX, 1.2 * about.side)
-    side = max(image_shape) / APPROACH_RATIO
+    side = largest / APPROACH_RATIO
     while side >= least:
-        windows.append(square_window(about, int(side), image_shape))
+        windows.append(square_window(about, int(side), image_shape, lattice))
         side /= APPROACH_RATIO
     return windows
 
 
-def next_window(needed: Window, current: Window, image_shape: Shape2D) -> Window:
+def next_window(needed: Window, current: Window, image_shape: Shape2D, lattice: Lattice | None = None) -> Window:
     """`current` if what must be seen sits well in it, or else a new window about it."""
     low, high = KEPT_SPAN
     is_small = needed.side < low * current.side and current.side > MIN_WINDOW_PX
     if not is_small and _has_margin(needed, current, image_shape, margin_px=(1 - high) / 2 * current.side):
         return current
-    return window_about(needed, image_shape, seen_in=current)
+    return window_about(needed, image_shape, seen_in=current, lattice=lattice)
 
 
-def grown_window(needed: Window, current: Window, image_shape: Shape2D) -> Window:
+def grown_window(needed: Window, current: Window, image_shape: Shape2D, lattice: Lattice | None = None) -> Window:
     """A larger window about what must be seen, for an answer that reaches the edge of the current one."""
-    return square_window(needed, int(np.ceil(GROWTH * max(needed.side, current.side))), image_shape)
+    return square_window(needed, int(np.ceil(GROWTH * max(needed.side, current.side))), image_shape, lattice)
 
 
 def touches_edge(mask: Mask, window: Window, image_shape: Shape2D) -> bool:

@@ -1,51 +1,45 @@
 """The dock widget "SegNext everything": pickers, Start and Stop around `iterate_everything`. It holds no algorithm.
 
-1. Start reads the pickers into a frozen `_Run`; a thread loads the model and prepares the steps.
+1. Start reads the pickers into a frozen `EverythingRun`; a thread loads the model and prepares the steps.
 2. A thread takes steps for a moment and comes back with the newest progress, which is shown; then the next one does.
 3. Stop lets the steps end early. At the end, the objects found go into a labels layer, on the slice of the run.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_segnext.annotator import AnnotatorError, SliceFrame
-from napari_segnext.annotator.answers import require_readable, will_zoom
-from napari_segnext.annotator.coordinates import finest_level, image_plane
-from napari_segnext.annotator.everything_layers import (
-    add_objects,
-    boxes_on_slice,
-    clicks_on_slice,
-    new_objects_layer,
-    require_output,
-)
+from napari_segnext.annotator.everything_layers import add_objects, new_objects_layer, require_output
 from napari_segnext.annotator.layers import is_on_grid, is_view, role_of
 from napari_segnext.annotator.preferences import preferences_or_defaults
-from napari_segnext.everything.settings import (
-    MIN_AGREEMENT,
-    MIN_OBJECT_PX,
-    MIN_STABILITY,
-    POINTS_PER_SIDE,
-    EverythingSettings,
+from napari_segnext.everything.settings import EverythingSettings
+from napari_segnext.widgets.everything_controls import (
+    GRID,
+    POINTS,
+    RECTANGLES,
+    ZOOMS,
+    agreement_box,
+    points_per_side_box,
+    prompts_bar,
+    prompts_choice,
+    size_box,
+    stability_box,
+    zoom_choice,
+)
+from napari_segnext.widgets.everything_run import (
+    EverythingRun,
+    boxes_from,
+    clicks_from,
+    n_objects,
+    newest,
+    words_of,
+    words_of_so_far,
 )
 from napari_segnext.widgets.layer_choice import LayerChoice
 from napari_segnext.widgets.messages import NO_IMAGE, words_for
@@ -54,54 +48,17 @@ from napari_segnext.widgets.parts import DockedWidget, form_layout, status_label
 from napari_segnext.widgets.worker import QtExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import napari.viewer
 
-    from napari_segnext.annotator import ShownSlice
-    from napari_segnext.everything import EverythingProgress, EverythingResult
-    from napari_segnext.models.interface import InteractiveModel
-    from napari_segnext.prompts import Box, Click
+    from napari_segnext.everything import EverythingResult
     from napari_segnext.session.cpu_fallback import CpuFallback
+    from napari_segnext.widgets.everything_run import Progress, Steps
     from napari_segnext.widgets.model_choice import ModelLoader
 
-    Steps = Iterator[EverythingProgress]
-
-GRID, POINTS, RECTANGLES = "grid of clicks", "points layer", "rectangles of a shapes layer"
-_ZOOMS: dict[str, bool | None] = {"automatic": None, "on": True, "off": False}
 _NEW_LAYER = "new layer"
 _PRESS_START = "Press Start to segment everything."
-_SECONDS_BETWEEN_LOOKS = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """What Start read from the pickers."""
-
-    model_key: tuple[str, str]
-    image: Any
-    shown: ShownSlice
-    output: Labels | None
-    settings: EverythingSettings
-    clicks: list[Click] | None
-    boxes: list[Box] | None
-    zoom: bool | None
-    is_stopped: Event = field(default_factory=Event)
-
-    def steps(self, model: InteractiveModel) -> Steps:
-        """The work, not begun yet; reads the slice of the image."""
-        from napari_segnext.everything import iterate_everything
-
-        require_readable(self.shown, is_zoomed=will_zoom(model, self.zoom))
-        return iterate_everything(
-            model,
-            image_plane(finest_level(self.image), self.shown),
-            self.settings,
-            clicks=self.clicks,
-            boxes=self.boxes,
-            zoom=self.zoom,
-            is_wanted=lambda: not self.is_stopped.is_set(),
-        )
 
 
 class EverythingWidget(DockedWidget):
@@ -125,8 +82,8 @@ class EverythingWidget(DockedWidget):
         self._executor = QtExecutor()
         self._model: CpuFallback | None = None
         self._model_key = ("", "")
-        self._run: _Run | None = None
-        self._progress: EverythingProgress | None = None
+        self._run: EverythingRun | None = None
+        self._progress: Progress | None = None
         self._is_shut_down = False
         self._told, self._lasting = _PRESS_START, ""
         self._build()
@@ -158,7 +115,7 @@ class EverythingWidget(DockedWidget):
         self._show_loading(run)
         model = self._model if run.model_key == self._model_key else None
         self._executor.submit(
-            lambda: _prepared(run, model or load_guarded(self._load_model, *run.model_key, self.fell_back.emit)),
+            lambda: run.prepared(model or load_guarded(self._load_model, *run.model_key, self.fell_back.emit)),
             lambda prepared: self._on_prepared(run, *prepared),
             lambda error: self._on_error(run, error),
         )
@@ -192,14 +149,13 @@ class EverythingWidget(DockedWidget):
 
     # the run
 
-    def _read_pickers(self) -> _Run:
+    def _read_pickers(self) -> EverythingRun:
         image, output = self._image.layer, self._output.layer
         frame = SliceFrame.of(self._viewer, image)
         if output is not None:
             require_output(output, image)
-        clicks = self._clicks(frame) if self._prompts.currentText() == POINTS else None
-        boxes = self._boxes(frame) if self._prompts.currentText() == RECTANGLES else None
-        return _Run(
+        kind = self._prompts.currentText()
+        return EverythingRun(
             model_key=(self.models.name, self._device.currentText()),
             image=image,
             shown=frame.shown,
@@ -210,28 +166,12 @@ class EverythingWidget(DockedWidget):
                 min_agreement=self._min_agreement.value(),
                 min_object_px=self._min_object_px.value(),
             ),
-            clicks=clicks,
-            boxes=boxes,
-            zoom=_ZOOMS[self._zoom.currentText()],
+            clicks=clicks_from(self._points.layer, frame) if kind == POINTS else None,
+            boxes=boxes_from(self._shapes.layer, frame) if kind == RECTANGLES else None,
+            zoom=ZOOMS[self._zoom.currentText()],
         )
 
-    def _clicks(self, frame: SliceFrame) -> list[Click]:
-        clicks = [] if self._points.layer is None else clicks_on_slice(self._points.layer, frame)
-        if not clicks:
-            raise AnnotatorError(
-                f"no point lies on {frame.shown}. Add a points layer and put one point on each object."
-            )
-        return clicks
-
-    def _boxes(self, frame: SliceFrame) -> list[Box]:
-        boxes = [] if self._shapes.layer is None else boxes_on_slice(self._shapes.layer, frame)
-        if not boxes:
-            raise AnnotatorError(
-                f"no rectangle lies on {frame.shown}. Add a shapes layer and draw one rectangle around each object."
-            )
-        return boxes
-
-    def _on_prepared(self, run: _Run, model: CpuFallback, steps: Steps) -> None:
+    def _on_prepared(self, run: EverythingRun, model: CpuFallback, steps: Steps) -> None:
         self._model, self._model_key = model, run.model_key
         self._on_fell_back()
         if run is self._run:
@@ -246,14 +186,14 @@ class EverythingWidget(DockedWidget):
             self._device.setCurrentText("cpu")
         self._tell(self._told)
 
-    def _go_on(self, run: _Run, steps: Steps) -> None:
+    def _go_on(self, run: EverythingRun, steps: Steps) -> None:
         self._executor.submit(
-            lambda: _newest(steps),
+            lambda: newest(steps),
             lambda progress: self._on_progress(run, steps, progress),
             lambda error: self._on_error(run, error),
         )
 
-    def _on_progress(self, run: _Run, steps: Steps, progress: EverythingProgress | None) -> None:
+    def _on_progress(self, run: EverythingRun, steps: Steps, progress: Progress | None) -> None:
         if run is not self._run:
             return
         if progress is not None:
@@ -261,7 +201,7 @@ class EverythingWidget(DockedWidget):
             self._bar.setRange(0, progress.n_prompts)
             self._bar.setValue(progress.n_done)
             if not run.is_stopped.is_set():
-                self._tell(f"{progress.n_found} found so far.")
+                self._tell(words_of(progress))
             self._go_on(run, steps)
             return
         # nothing more comes; overlaps are settled in the thread, too
@@ -273,7 +213,7 @@ class EverythingWidget(DockedWidget):
             last.result, lambda result: self._on_result(run, result), lambda error: self._on_error(run, error)
         )
 
-    def _on_result(self, run: _Run, result: EverythingResult) -> None:
+    def _on_result(self, run: EverythingRun, result: EverythingResult) -> None:
         if run is not self._run:
             return
         if run.image not in self._viewer.layers:
@@ -284,20 +224,20 @@ class EverythingWidget(DockedWidget):
         except AnnotatorError as error:
             self._on_error(run, error)
 
-    def _written(self, run: _Run, result: EverythingResult) -> str:
+    def _written(self, run: EverythingRun, result: EverythingResult) -> str:
         """Write the objects; returns what is to be told about it."""
-        so_far = "" if result.is_complete else f" after {result.n_done} of {result.n_prompts} prompts"
+        so_far = words_of_so_far(result)
         n_found = len(result.objects)
         if n_found == 0:
             return f"No object found{so_far}. Lower the least stability or size, or set more points per side."
         if run.output is None or run.output not in self._viewer.layers:
             layer = self._viewer.add_layer(new_objects_layer(run.image, run.shown, result.labels))
-            return f"{_objects(n_found)}{so_far}, in the layer '{layer.name}'."
+            return f"{n_objects(n_found)}{so_far}, in the layer '{layer.name}'."
         n_written = add_objects(run.output, run.image, run.shown, result.labels)
         hidden = f"; {n_found - n_written} lay wholly under labels that were there" if n_written < n_found else ""
-        return f"{_objects(n_written)}{so_far}, added to the layer '{run.output.name}'{hidden}."
+        return f"{n_objects(n_written)}{so_far}, added to the layer '{run.output.name}'{hidden}."
 
-    def _on_error(self, run: _Run, error: Exception) -> None:
+    def _on_error(self, run: EverythingRun, error: Exception) -> None:
         if run is self._run:
             self._end("")
             self._show_error(error)
@@ -318,8 +258,10 @@ class EverythingWidget(DockedWidget):
         column.addLayout(self._build_prompts())
         column.addLayout(self._build_filters())
         column.addLayout(self._build_buttons())
-        column.addWidget(self._build_bar())
-        column.addWidget(self._build_status())
+        self._bar = prompts_bar()
+        column.addWidget(self._bar)
+        self._status = status_label(self._told)
+        column.addWidget(self._status)
         column.addStretch(1)
         self._scroll(content)
 
@@ -331,12 +273,7 @@ class EverythingWidget(DockedWidget):
         preferences = preferences_or_defaults()
         self.models = ModelChoice(preferences.default_model)
         self._device = device_choice(preferences.device)
-        self._zoom = QComboBox()
-        self._zoom.addItems(list(_ZOOMS))
-        self._zoom.setToolTip(
-            "On: look closely at the region about each object, which small objects need.\n"
-            "Off: look at the whole image only, which is much faster.\nAutomatic: as the model prefers."
-        )
+        self._zoom = zoom_choice()
         form = form_layout()
         form.addRow("Image", self._image)
         form.addRow("Model", self.models)
@@ -345,16 +282,9 @@ class EverythingWidget(DockedWidget):
         return form
 
     def _build_prompts(self) -> QFormLayout:
-        self._prompts = QComboBox()
-        self._prompts.addItems([GRID, POINTS, RECTANGLES])
-        self._prompts.setToolTip("What asks for objects: clicks all over the image, or one mark of yours for each.")
+        self._prompts = prompts_choice()
         self._prompts.currentIndexChanged.connect(self._update_controls)
-        self._points_per_side = QSpinBox()
-        self._points_per_side.setRange(1, 128)
-        self._points_per_side.setValue(POINTS_PER_SIDE)
-        self._points_per_side.setToolTip(
-            "Clicks along each side of the image: objects should be larger than their distance."
-        )
+        self._points_per_side = points_per_side_box()
         self._points = LayerChoice(self._viewer, lambda layer: isinstance(layer, Points), parent=self)
         self._points.setToolTip("One point on each object. Points that are marked as negative do not count.")
         self._shapes = LayerChoice(self._viewer, lambda layer: isinstance(layer, Shapes), parent=self)
@@ -367,26 +297,9 @@ class EverythingWidget(DockedWidget):
         return form
 
     def _build_filters(self) -> QFormLayout:
-        self._min_stability = QDoubleSpinBox()
-        self._min_stability.setRange(0, 1)
-        self._min_stability.setSingleStep(0.05)
-        self._min_stability.setValue(MIN_STABILITY)
-        self._min_stability.setToolTip(
-            "How little the mask of an object may depend on the threshold. Lower finds more objects, also wrong ones."
-        )
-        self._min_agreement = QDoubleSpinBox()
-        self._min_agreement.setRange(0, 1)
-        self._min_agreement.setSingleStep(0.05)
-        self._min_agreement.setValue(MIN_AGREEMENT)
-        self._min_agreement.setToolTip(
-            "How well what a click of the grid finds must agree with what a second click on it finds.\n"
-            "0 asks for no second answer, which is faster and finds more, also wrong objects."
-        )
-        self._min_object_px = QSpinBox()
-        self._min_object_px.setRange(0, 1_000_000_000)
-        self._min_object_px.setValue(MIN_OBJECT_PX)
-        self._min_object_px.setSuffix(" px")
-        self._min_object_px.setToolTip("Least area of an object.")
+        self._min_stability = stability_box()
+        self._min_agreement = agreement_box()
+        self._min_object_px = size_box()
         self._output = LayerChoice(
             self._viewer, self._fits_output, none_text=_NEW_LAYER, prefers=lambda layer: False, parent=self
         )
@@ -412,17 +325,6 @@ class EverythingWidget(DockedWidget):
         row.addWidget(self._stop_button)
         return row
 
-    def _build_bar(self) -> QProgressBar:
-        self._bar = QProgressBar()
-        self._bar.setRange(0, 1)
-        self._bar.setFormat("%v of %m")
-        self._bar.setToolTip("Prompts that were answered or skipped.")
-        return self._bar
-
-    def _build_status(self) -> QLabel:
-        self._status = status_label(self._told)
-        return self._status
-
     # showing
 
     def _update_controls(self, *_: object) -> None:
@@ -445,7 +347,7 @@ class EverythingWidget(DockedWidget):
         if not is_running:
             self._bar.setRange(0, max(1, self._bar.maximum()))
 
-    def _show_loading(self, run: _Run) -> None:
+    def _show_loading(self, run: EverythingRun) -> None:
         self._bar.setRange(0, 0)
         name = Path(run.model_key[0]).name
         self._tell("Encoding the image…" if run.model_key == self._model_key else f"Loading model {name}…")
@@ -493,24 +395,3 @@ class EverythingWidget(DockedWidget):
         image = self._image.layer
         is_for_objects = isinstance(layer, Labels) and role_of(layer) in ("", "objects", "everything")
         return image is not None and is_for_objects and is_on_grid(layer, image)
-
-
-def _prepared(run: _Run, model: CpuFallback) -> tuple[CpuFallback, Steps]:
-    """The model and the steps of the run."""
-    return model, run.steps(model)
-
-
-def _newest(steps: Steps) -> EverythingProgress | None:
-    """The progress after a moment of work; None if there is nothing more to do."""
-    end = time.monotonic() + _SECONDS_BETWEEN_LOOKS
-    newest = next(steps, None)
-    while newest is not None and time.monotonic() < end:
-        following = next(steps, None)
-        if following is None:
-            break
-        newest = following
-    return newest
-
-
-def _objects(n: int) -> str:
-    return f"{n} object" if n == 1 else f"{n} objects"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from qtpy.QtWidgets import QComboBox, QFormLayout
 
-from napari_segnext.annotator.levels import level_shapes
+from napari_segnext.annotator.levels import IN_VIEW, level_shapes
+from napari_segnext.annotator.regions import MAX_REGION_PX
 
 
 class LevelChoice(QComboBox):  # type: ignore[misc]
-    """Levels of the image that is picked, finest first; without a row in the form while there is only one.
+    """Levels of the image that is picked, finest first, and what is in view; no row for a small image of one level.
 
     Parameters
     ----------
@@ -23,15 +24,18 @@ class LevelChoice(QComboBox):  # type: ignore[misc]
         self._image: Any = None
         self.setToolTip(
             "Which resolution of the image to work at; 0 is the finest.\n"
-            "A coarser one becomes an image layer of its own, in the same place; the labels have its pixels."
+            "A coarser one becomes an image layer of its own, in the same place; the labels have its pixels.\n"
+            "'What is in view' does so with what you see now, at the level that fits: for images of any size."
         )
         form.addRow("Level", self)
         self._title = form.labelForField(self)
         self.show_image(None)
 
     @property
-    def level(self) -> int:
+    def level(self) -> int | Literal["in view"]:
         """The level that is picked, 0 if there is no choice."""
+        if self.currentData() == IN_VIEW:
+            return IN_VIEW
         return max(0, int(self.currentIndex()))
 
     def show_image(self, image: Any) -> None:
@@ -42,5 +46,8 @@ class LevelChoice(QComboBox):  # type: ignore[misc]
         shapes = level_shapes(image) if image is not None else ()
         self.clear()
         self.addItems([f"{level}: {' × '.join(str(n) for n in shape)}" for level, shape in enumerate(shapes)])
+        is_large = bool(shapes) and max(shapes[0]) > MAX_REGION_PX
+        if is_large:
+            self.addItem("what is in view", IN_VIEW)
         for widget in (self, self._title):
-            widget.setVisible(len(shapes) > 1)
+            widget.setVisible(len(shapes) > 1 or is_large)
