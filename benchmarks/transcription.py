@@ -118,7 +118,7 @@ def block_of(block: nn.Module, tokens: Tensor) -> Tensor:
 def attention(layer: nn.Module, tokens: Tensor) -> Tensor:
     """Self-attention on `(B, N, C)` with all its weights `(B, heads, N, N)` in memory."""
     batch, n, width = tokens.shape
-    n_heads = layer.num_heads
+    n_heads = layer.n_heads
     queries, keys, values = linear(layer.qkv, tokens).reshape(batch, n, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
     weights = (queries @ keys.transpose(-2, -1)) * (width // n_heads) ** -0.5
     attended = weights.softmax(dim=-1) @ values

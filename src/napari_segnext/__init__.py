@@ -9,7 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_segnext.everything import EverythingResult, iterate_everything, segment_everything, segment_everything_tiled
+    from napari_segnext.everything import (
+        EverythingResult,
+        iterate_everything,
+        segment_everything,
+        segment_everything_tiled,
+    )
     from napari_segnext.io import read_volume
     from napari_segnext.prompts import Box, Click, MaskPrompt, Polygon, Prompt, Prompts, Scribble
     from napari_segnext.propagation import SliceResult, StopRules, embed_volume, propagate

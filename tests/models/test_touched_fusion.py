@@ -66,7 +66,7 @@ def test_memory_of_the_base_is_counted(block):
 @torch.inference_mode()
 def test_patches_that_a_disk_touches_are_embedded_as_the_convolution_does():
     torch.manual_seed(0)
-    embedding = PatchPromptEmbedding((128, 96), 16, WIDTH).eval()
+    embedding = PatchPromptEmbedding(16, WIDTH).eval()
     prompt_map = torch.zeros(2, 3, 128, 96)
     prompt_map[0, 1, 14:19, 30:34] = 1  # where four patches meet
     prompt_map[1, 2, 127, 95] = 1

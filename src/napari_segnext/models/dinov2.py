@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from timm.layers import PatchEmbed
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_segnext.errors import ImageError
+from napari_segnext.models.transformer import Block, PatchEmbedding
 
 if TYPE_CHECKING:
     from napari_segnext._types import Shape2D
@@ -45,20 +43,19 @@ class DinoV2(nn.Module):
         self.config = config
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.table_side**2, config.width))
-        self.patch_embed = PatchEmbed(None, config.patch_px, 3, config.width)
-        norm_layer = partial(nn.LayerNorm, eps=1e-6)
+        self.patch_embed = PatchEmbedding(config.patch_px, 3, config.width)
         self.blocks = nn.ModuleList(
             Block(
                 config.width,
                 config.n_heads,
                 mlp_ratio=config.mlp_ratio,
                 qkv_bias=True,
-                init_values=1.0,
-                norm_layer=norm_layer,
+                norm_eps=1e-6,
+                branch_scale=1.0,
             )
             for _ in range(config.depth)
         )
-        self.norm = norm_layer(config.width)
+        self.norm = nn.LayerNorm(config.width, eps=1e-6)
         nn.init.normal_(self.cls_token, std=1e-6)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from napari_segnext.models.touched_fusion import FusionBase, fuse_touched
+from napari_segnext.models.transformer import Block
 
 if TYPE_CHECKING:
     from napari_segnext._types import Shape2D
@@ -39,7 +38,7 @@ class DenseFusion(nn.Module):
                 config.n_heads,
                 mlp_ratio=config.mlp_ratio,
                 qkv_bias=config.qkv_bias,
-                norm_layer=partial(nn.LayerNorm, eps=1e-5),
+                norm_eps=1e-5,
             )
             for _ in range(config.depth)
         )
@@ -57,7 +56,7 @@ class DenseFusion(nn.Module):
     def base_of(self, image_embedding: Tensor, bias: Tensor | None) -> FusionBase:
         """What the first block makes of an image `(1, C, h, w)` alone, with the bias of the prompt embedding."""
         tokens = image_embedding[0].flatten(1).transpose(0, 1)
-        return FusionBase.of(self.blocks[0], tokens if bias is None else tokens + bias)
+        return FusionBase.of(cast("Block", self.blocks[0]), tokens if bias is None else tokens + bias)
 
     def fuse_touched(
         self, base: FusionBase, touched: Tensor, is_touched: Tensor, tokens: Tensor, shape: Shape2D
@@ -81,7 +80,7 @@ class DenseFusion(nn.Module):
             `(B, C, h, w)`; None where it would be inexact.
         """
         first, *others = self.blocks
-        fused = fuse_touched(first, base, touched, is_touched, tokens)
+        fused = fuse_touched(cast("Block", first), base, touched, is_touched, tokens)
         if fused is None:
             return None
         for block in others:

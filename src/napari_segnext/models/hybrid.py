@@ -7,13 +7,13 @@ any size that is a multiple of 16.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from napari_segnext.models.transformer import Block
 
 if TYPE_CHECKING:
     from napari_segnext.models.config import HybridConfig
@@ -53,7 +53,7 @@ class HybridEncoder(nn.Module):
                     config.n_heads,
                     mlp_ratio=config.mlp_ratio,
                     qkv_bias=True,
-                    norm_layer=partial(nn.LayerNorm, eps=1e-5),
+                    norm_eps=1e-5,
                 )
                 for _ in range(config.depth)
             )

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from timm.layers import PatchEmbed
 from torch import Tensor
 from torch.nn import functional as F
+
+from napari_segnext.models.transformer import PatchEmbedding
 
 if TYPE_CHECKING:
     from napari_segnext._types import Shape2D
@@ -143,23 +144,21 @@ def embed_patches(prompt_map: Tensor, touched: Tensor, weight: Tensor) -> Tensor
     return F.linear(chosen.flatten(2), weight.flatten(1))
 
 
-class PatchPromptEmbedding(PatchEmbed):  # type: ignore[misc]
+class PatchPromptEmbedding(PatchEmbedding):
     """Prompt map → prompt embedding, patch by patch as the image (paper, section 3.2).
 
     Parameters
     ----------
-    input_shape
-        (rows, columns) of the prompt map.
     patch_px
         Side of a patch.
     width
         Channels of the embedding.
     """
 
-    def __init__(self, input_shape: Shape2D, patch_px: int, width: int) -> None:
-        super().__init__(input_shape, patch_px, 3, width, flatten=False)
+    def __init__(self, patch_px: int, width: int) -> None:
+        super().__init__(patch_px, 3, width)
 
-    def forward(self, prompt_map: Tensor) -> tuple[Tensor]:
+    def forward(self, prompt_map: Tensor) -> tuple[Tensor]:  # type: ignore[override]
         """`(B, 3, H, W)` → one level `(B, C, H / patch, W / patch)`.
 
         Notes
@@ -169,7 +168,7 @@ class PatchPromptEmbedding(PatchEmbed):  # type: ignore[misc]
         projection = self.proj
         found = touched_patches(prompt_map[:, 1:], projection.kernel_size[0])
         if torch.is_grad_enabled() or found is None:
-            return (super().forward(prompt_map),)
+            return (projection(prompt_map),)
         level = F.conv2d(prompt_map[:, :1], projection.weight[:, :1], projection.bias, stride=projection.stride)
         disks = embed_patches(prompt_map[:, 1:], found[0], projection.weight[:, 1:]) * found[1][..., None]
         numbers = found[0][:, None].expand(-1, level.shape[1], -1)

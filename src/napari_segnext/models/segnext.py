@@ -170,7 +170,7 @@ def _parts(config: SegNextConfig) -> tuple[nn.Module, nn.Module, nn.Module]:
                 )
             return (
                 PlainViT(vit, config.input_shape),
-                PatchPromptEmbedding(config.input_shape, vit.patch_px, vit.width),
+                PatchPromptEmbedding(vit.patch_px, vit.width),
                 PyramidDecoder(config.decoder, vit.width),
             )
         case HybridConfig() as hybrid:

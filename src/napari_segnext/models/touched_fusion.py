@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from timm.models.vision_transformer import Block
     from torch import Tensor
+
+    from napari_segnext.models.transformer import Block
 
 LEAST_REMAINDER = 0.05
 """Of an attention's weight, that must lie on patches that are not touched or on what they became; in float32 that
@@ -138,10 +139,8 @@ def _attended_by_touched(
 
 def _queries_keys_values(block: Block, tokens: Tensor) -> Tensor:
     """`(B, n, C)` → `(3, B, heads, n, d)`, the queries scaled."""
-    attention = block.attn
-    joined = attention.qkv(block.norm1(tokens)).unflatten(2, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
-    queries, keys, values = joined
-    return torch.stack([queries * attention.scale, keys, values])
+    queries, keys, values = block.attn.queries_keys_values(block.norm1(tokens))
+    return torch.stack([queries * block.attn.scale, keys, values])
 
 
 def _taken(tensor: Tensor, touched: Tensor) -> Tensor:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from timm.layers import PatchEmbed
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from napari_segnext.errors import ConfigError
+from napari_segnext.models.transformer import Block, PatchEmbedding
 
 if TYPE_CHECKING:
     from napari_segnext._types import Shape2D
@@ -46,7 +44,7 @@ class PlainViT(nn.Module):
         if any(side % config.patch_px for side in input_shape):
             raise ConfigError(f"input of {input_shape} px is not a multiple of the patch of {config.patch_px} px.")
         self.grid_shape = (input_shape[0] // config.patch_px, input_shape[1] // config.patch_px)
-        self.patch_embed = PatchEmbed(input_shape, config.patch_px, 3, config.width)
+        self.patch_embed = PatchEmbedding(config.patch_px, 3, config.width)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid_shape[0] * self.grid_shape[1], config.width))
         self.blocks = nn.ModuleList(
             Block(
@@ -54,7 +52,7 @@ class PlainViT(nn.Module):
                 config.n_heads,
                 mlp_ratio=config.mlp_ratio,
                 qkv_bias=config.qkv_bias,
-                norm_layer=partial(nn.LayerNorm, eps=1e-6),
+                norm_eps=1e-6,
             )
             for _ in range(config.depth)
         )
