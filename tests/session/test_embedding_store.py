@@ -389,3 +389,21 @@ class TestSettings:
         monkeypatch.setenv("NAPARI_SEGNEXT_CACHE_GB", text)
         with pytest.raises(ValueError, match=f"NAPARI_SEGNEXT_CACHE_GB is '{text}'; expected a number of GB"):
             disk_cache_settings()
+
+
+def test_a_large_folder_far_below_its_bound_is_listed_rarely(tmp_path, monkeypatch):
+    from napari_segnext.session import embedding_store
+
+    for number in range(400):
+        (tmp_path / f"{number:064x}{embedding_store.SUFFIX}").write_bytes(b"entry")
+    listed = []
+    monkeypatch.setattr(
+        embedding_store.EmbeddingStore,
+        "_swept",
+        lambda self, swept=EmbeddingStore._swept: listed.append(1) or swept(self),
+    )
+    store = EmbeddingStore(tmp_path, max_bytes=10**9)
+    for number in range(60):
+        store.write(f"key {number}", ImageEmbedding((torch.ones(1, 2, 3, 4),), (3, 4)))
+    # once at first, then after 400 // 8 entries; not every 16
+    assert len(listed) == 2

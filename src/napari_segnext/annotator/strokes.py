@@ -1,4 +1,7 @@
-"""Painted strokes → paths: connected pixels, their skeleton, and a walk along it. Deterministic, numpy only."""
+"""Painted strokes → paths: connected pixels, their skeleton, and a walk along it. Deterministic, numpy only.
+
+scikit-image takes longer to import than all else of the annotator, and comes with the first stroke.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from skimage.measure import approximate_polygon, label, regionprops
-from skimage.morphology import skeletonize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +50,8 @@ def stroke_masks(painted: Mask) -> list[StrokeMask]:
         return []
     # numbering a whole large plane would cost eight bytes for each of its pixels
     top, left = int(rows[0]), int(columns[0])
+    from skimage.measure import label, regionprops
+
     regions = regionprops(label(painted[top : rows[-1] + 1, left : columns[-1] + 1], connectivity=2))
     return [
         StrokeMask(region.image.astype(bool), (top + int(region.bbox[0]), left + int(region.bbox[1])))
@@ -74,6 +77,9 @@ def stroke_path(stroke: Mask) -> tuple[NDArray[np.float64], float]:
     width
         Mean width in pixels, at least 1.
     """
+    from skimage.measure import approximate_polygon
+    from skimage.morphology import skeletonize
+
     skeleton = skeletonize(stroke)
     if not skeleton.any():  # cannot happen with today's skimage; the middle pixel is then good enough
         skeleton = _middle_pixel(stroke)

@@ -68,7 +68,8 @@ class EmbeddingStore:
         Made when the first entry is written.
     max_bytes
         Greatest sum of the sizes of the files. Another process that writes at the same time with a greater bound, or
-        less than `WRITES_BETWEEN_LOOKS` entries ago, is seen late.
+        less than `WRITES_BETWEEN_LOOKS` entries ago, is seen late; as long as less than half of the bound is used, less
+        than an eighth as many entries ago as there are.
     on_problem
         Called once with a sentence if the folder cannot be used; by default it is logged as a warning.
 
@@ -87,7 +88,7 @@ class EmbeddingStore:
         self._problem = ""
         self._lock = threading.Lock()
         self._n_bytes_known: int | None = None
-        self._n_written = 0
+        self._n_written = self._next_look = 0
         self._writer: ThreadPoolExecutor | None = None
         self._pending: deque[Future[bool]] = deque()
         self._quiet_at = 0.0
@@ -240,8 +241,13 @@ class EmbeddingStore:
 
     def _make_room(self, n_bytes: int) -> None:
         """Delete the least recently used entries until `n_bytes` more find room."""
-        if self._n_bytes_known is None or self._n_written % WRITES_BETWEEN_LOOKS == 0:
-            self._n_bytes_known = sum(size for _, size, _ in self._swept())
+        if self._n_bytes_known is None or self._n_written >= self._next_look:
+            found = self._swept()
+            self._n_bytes_known = sum(size for _, size, _ in found)
+            # far below the bound, the more files there are, the more rarely they are listed
+            is_far = self._n_bytes_known < self.max_bytes / 2
+            pause = max(WRITES_BETWEEN_LOOKS, len(found) // 8) if is_far else WRITES_BETWEEN_LOOKS
+            self._next_look = self._n_written + pause
         if self._n_bytes_known + n_bytes <= self.max_bytes:
             return
         files = sorted(self._swept(), key=lambda file: file[2])

@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMessageBox,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -37,6 +36,7 @@ from napari_segnext.annotator.levels import image_at_level
 from napari_segnext.annotator.preferences import preferences_or_defaults
 from napari_segnext.annotator.tools import tool_in_hand
 from napari_segnext.errors import ImageError
+from napari_segnext.widgets.busy_bar import BusyBar
 from napari_segnext.widgets.channel_panel import ChannelPanel
 from napari_segnext.widgets.cheat_sheet import CheatSheet
 from napari_segnext.widgets.depth_section import DepthSection
@@ -158,7 +158,11 @@ class AnnotatorWidget(DockedWidget):
             self._warn(NO_IMAGE)
             return
         if self._level.level:
-            layer = image_at_level(self._viewer, self._image.layer, self._level.level)
+            try:
+                layer = image_at_level(self._viewer, self._image.layer, self._level.level)
+            except AnnotatorError as error:
+                self._warn(str(error))
+                return
             self._image.refresh()
             self._image.pick(layer)
         self._early.not_now()
@@ -193,7 +197,7 @@ class AnnotatorWidget(DockedWidget):
         if self._is_shut_down:
             return
         self._is_shut_down = True
-        self._early.not_now()
+        self._early.close()
         self.end()
         self._executor.close()
         for emitter, callback in self._viewer_connections():
@@ -403,6 +407,7 @@ class AnnotatorWidget(DockedWidget):
     def showEvent(self, event: Any) -> None:
         """Whoever opens the widget is about to annotate."""
         super().showEvent(event)
+        self._early.import_soon()
         self._early.soon()
 
     # building
@@ -572,7 +577,7 @@ class AnnotatorWidget(DockedWidget):
         return button
 
     def _build_progress(self) -> QHBoxLayout:
-        self._bar = QProgressBar()
+        self._bar = BusyBar()
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(8)
         self._bar.setToolTip("Moves while the model is loaded or computes.")
