@@ -86,3 +86,17 @@ def test_patches_that_a_disk_touches_are_embedded_as_the_convolution_does():
 
 def test_a_map_that_touches_many_patches_is_left_to_the_convolution():
     assert touched_patches(torch.ones(1, 3, 64, 96), 16) is None
+
+
+def test_what_is_prepared_stays_on_its_device_and_is_gone_in_a_copy():
+    from dataclasses import replace
+
+    from napari_segnext.models.interface import ImageEmbedding
+
+    embedding = ImageEmbedding((torch.zeros(1, 2, 3, 4),), (30, 40))
+    base = FusionBase(*(torch.zeros(5) for _ in range(6)))
+    embedding.prepared["base"] = base
+    assert embedding.to("cpu") is embedding
+    assert embedding.n_bytes == 4 * (24 + 30)
+    assert not replace(embedding, image_shape=(3, 4)).prepared
+    assert not embedding.to("meta").prepared

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import torch
+
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from napari_segnext._types import Shape2D
@@ -61,7 +62,9 @@ class ImageEmbedding:
     prepared: dict[str, Prepared] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, device: torch.device | str) -> ImageEmbedding:
-        """Embedding with its tensors on another device."""
+        """Embedding with its tensors on another device; itself where they lie there."""
+        if all(level.device == torch.device(device) for level in self.levels):
+            return self
         return replace(self, levels=tuple(level.to(device) for level in self.levels))
 
     @property

@@ -29,7 +29,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QSplitter,
@@ -52,6 +51,7 @@ from napari_segnext.weights import (
 )
 from napari_segnext.weights.load import sha256_of
 from napari_segnext.weights.registry import ENTRIES, find_entry
+from napari_segnext.widgets.busy_bar import BusyBar
 from napari_segnext.widgets.messages import words_for
 from napari_segnext.widgets.models_words import kind_of, size_of, state_of, words_for_download, words_for_import
 from napari_segnext.widgets.worker import QtExecutor
@@ -423,7 +423,7 @@ class ModelsDialog(QDialog):  # type: ignore[misc]
         return area
 
     def _build_progress(self) -> QHBoxLayout:
-        self._bar = QProgressBar()
+        self._bar = BusyBar()
         self._bar.setRange(0, 1)
         self._bar.setFormat("")
         self._cancel_button = _button("Cancel", "Stop the download and remove what has come of it.", self.cancel)
