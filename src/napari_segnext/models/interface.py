@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import torch
-
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from napari_segnext._types import Shape2D
@@ -63,7 +62,7 @@ class ImageEmbedding:
 
     def to(self, device: torch.device | str) -> ImageEmbedding:
         """Embedding with its tensors on another device; itself where they lie there."""
-        if all(level.device == torch.device(device) for level in self.levels):
+        if all(str(level.device) == str(device) for level in self.levels):
             return self
         return replace(self, levels=tuple(level.to(device) for level in self.levels))
 
@@ -121,6 +120,23 @@ class InteractiveModel(Protocol):
             `(B, H, W)` float32 logits at the size of the image, on the model's device; the object is where
             they are above 0.
         """
+        ...
+
+
+@runtime_checkable
+class MirroringModel(InteractiveModel, Protocol):
+    """An `InteractiveModel` that can also see the mirror image, and then answers with the mean of both.
+
+    Sessions that zoom ask for one of both at a time.
+    """
+
+    @property
+    def sees_mirrored(self) -> bool:
+        """Whether `encode_image` encodes both."""
+        ...
+
+    def encode_one_way(self, image: Tensor) -> ImageEmbedding:
+        """Encode an image `(3, H, W)` as it is, never its mirror image."""
         ...
 
 

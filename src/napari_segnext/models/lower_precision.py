@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel, ModelIdentity
@@ -55,8 +57,15 @@ class LowerPrecision:
 
     def encode_image(self, image: Tensor) -> ImageEmbedding:
         """As of the model; the levels are float32."""
+        return self._encoded(self._model.encode_image, image)
+
+    def encode_one_way(self, image: Tensor) -> ImageEmbedding:
+        """As of a model that can; the levels are float32."""
+        return self._encoded(self._model.encode_one_way, image)
+
+    def _encoded(self, encode: Callable[[Tensor], ImageEmbedding], image: Tensor) -> ImageEmbedding:
         with torch.autocast(self.device.type, self._dtype):
-            embedding: ImageEmbedding = self._model.encode_image(image)
+            embedding = encode(image)
         return replace(embedding, levels=tuple(level.float() for level in embedding.levels))
 
     def predict_logits(self, embedding: ImageEmbedding, clicks: Tensor, previous_masks: Tensor) -> Tensor:

@@ -43,6 +43,11 @@ class InputConfig(Protocol):
         ...
 
     @property
+    def sees_mirrored(self) -> bool:
+        """Whether the mirror image is seen, too."""
+        ...
+
+    @property
     def mean(self) -> tuple[float, float, float]:
         """Of RGB in [0, 1]."""
         ...
@@ -86,6 +91,11 @@ class PromptedNetwork(nn.Module):
     def prefers_zoom(self) -> bool:
         """Whether sessions zoom by default."""
         return self.config.prefers_zoom
+
+    @property
+    def sees_mirrored(self) -> bool:
+        """Whether answers are means over an image and its mirror image."""
+        return self.config.sees_mirrored
 
     def click_radius_px(self, image_shape: Shape2D) -> float:
         """Radius of a click's disk in pixels of an image, along the axis where it is smaller."""

@@ -1,7 +1,8 @@
 """What corrections get beyond a look at the window: a wider look, and clicks that are followed.
 
 1. The answer is the mean of the answers on the window and on a wider one about it, which shows what the object is part
-   of. The wider one hardly changes from click to click, so a window that does change matters less.
+   of. The wider one hardly changes from click to click, so a window that does change matters less. Where mirror images
+   help the model, the wider one is seen mirrored, so that one look more gives both.
 2. A click that the answer hardly follows changes it there, and what is near and looks like it.
 """
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from napari_segnext.errors import is_out_of_memory
-from napari_segnext.models.interface import DepthAwareModel
+from napari_segnext.models.interface import DepthAwareModel, MirroringModel
 from napari_segnext.session.session import forget_shared_embeddings, prefers_zoom
 
 if TYPE_CHECKING:
@@ -84,9 +84,20 @@ class CpuFallback:
 
     def encode_image(self, image: Tensor) -> ImageEmbedding:
         """As the model; on the processor if need be."""
+        return self._encoded("encode_image", image)
 
+    @property
+    def sees_mirrored(self) -> bool:
+        """As the model; False if it cannot encode one way."""
+        return isinstance(self._model, MirroringModel) and self._model.sees_mirrored
+
+    def encode_one_way(self, image: Tensor) -> ImageEmbedding:
+        """As a model that can; on the processor if need be."""
+        return self._encoded("encode_one_way", image)
+
+    def _encoded(self, method: str, image: Tensor) -> ImageEmbedding:
         def encode() -> ImageEmbedding:
-            embedding: ImageEmbedding = self._model.encode_image(image)
+            embedding: ImageEmbedding = getattr(self._model, method)(image)
             return embedding
 
         return self._tried(encode, encode)

@@ -54,6 +54,7 @@ class GivenDepth:
         self._model = model
         self._scaled = scale_depth(torch.from_numpy(np.array(depth, np.float32))[None, None])[0, 0]
 
-    def put_into(self, embedding: ImageEmbedding, window: Window) -> ImageEmbedding:
-        """The embedding of a window, with this depth."""
-        return self._model.with_depth(embedding, self._scaled[window.slices])
+    def put_into(self, embedding: ImageEmbedding, window: Window, *, is_mirrored: bool = False) -> ImageEmbedding:
+        """The embedding of a window, or of its mirror image, with this depth."""
+        depth = self._scaled[window.slices]
+        return self._model.with_depth(embedding, depth.flip(-1) if is_mirrored else depth)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -37,12 +38,23 @@ if TYPE_CHECKING:
     Look: TypeAlias = Callable[[Window, "Prediction | None"], "Prediction"]
     """(where, the last answer) → an answer."""
 
+    class LookOneWay(Protocol):
+        """(where, the last answer, whether to look at the mirror image) → an answer."""
+
+        def __call__(self, window: Window, previous: Prediction | None, is_mirrored: bool = False) -> Prediction:
+            """Look once."""
+            ...
+
+
 CERTAINTY_BAND = 0.11
 """Probability above the threshold within which the outline of a certain answer lies."""
 
 COARSER_IS_BETTER_BY = 0.03
 """What a finer window must gain in certainty over the next coarser one, at the first look; and what a closer look at
 what was found may lose."""
+
+MAY_BE_BEST_WITHIN = 0.15
+"""A first answer whose score is lower than the best by no more than this, before mirror images are seen, may be it."""
 
 MAX_GROWTHS = 3
 """Of a window in one prediction."""
@@ -134,12 +146,12 @@ def predict_zoomed(
     image_shape, lattice = views.image_shape, views.lattice
     prompts.as_clicks(image_shape, spacing_px=views.model.click_radius_px(image_shape))  # do they fit the image?
 
-    def seen(window: Window, previous: Prediction | None) -> Prediction:
+    def seen(window: Window, previous: Prediction | None, is_mirrored: bool = False) -> Prediction:
         if not is_wanted():
             raise PredictionCancelled
-        return _seen(views.of(window), views, prompts, previous, threshold)
+        return _seen(views.of(window, is_mirrored=is_mirrored), views, prompts, previous, threshold)
 
-    look: Look = seen
+    look: Look = partial(_seen_both_ways, seen, views)
     if previous is None:
         prediction = _approached(seen, prompts, views)
     else:
@@ -175,39 +187,62 @@ def starting_from(mask: Mask | Probability, views: ImageViews | None) -> Predict
     return Prediction(window, blocks, views.image_shape, factor=factor)
 
 
-def _corrected(seen: Look, views: ImageViews, prompts: Prompts, *, looks_wider: bool) -> Look:
+def _seen_both_ways(seen: LookOneWay, views: ImageViews, window: Window, previous: Prediction | None) -> Prediction:
+    """The answer on a window as it is and, if that helps the model, mirrored."""
+    return _seen_mirrored_too(seen(window, previous), seen, views, previous)
+
+
+def _seen_mirrored_too(
+    answer: Prediction, seen: LookOneWay, views: ImageViews, previous: Prediction | None
+) -> Prediction:
+    """An answer on a window as it is, and the mirror image looked at, too, if that helps the model."""
+    return mean_answer(answer, seen(answer.window, previous, True)) if views.sees_mirrored else answer
+
+
+def _corrected(seen: LookOneWay, views: ImageViews, prompts: Prompts, *, looks_wider: bool) -> Look:
     """How corrections are looked at; see `corrections.py`."""
     given = Prompts(tuple(prompt for prompt in prompts if isinstance(prompt, Click)))
 
     def look(window: Window, previous: Prediction | None) -> Prediction:
         answer, wider = seen(window, previous), wider_window(window, views.image_shape, views.lattice)
-        if looks_wider and wider != window:
-            answer = mean_answer(answer, seen(wider, previous))
+        if looks_wider and (views.sees_mirrored or wider != window):
+            answer = mean_answer(answer, seen(wider, previous, views.sees_mirrored))
         view = views.of(window)
         return following(answer, views.clicks(given, view), view.embedding.levels[0])
 
     return look
 
 
-def _approached(seen: Look, prompts: Prompts, views: ImageViews) -> Prediction:
-    """The first answer: on a window about outlines, or the most certain one of several windows about clicks."""
+def _approached(seen: LookOneWay, prompts: Prompts, views: ImageViews) -> Prediction:
+    """The first answer: on a window about outlines, or the most certain one of several windows about clicks.
+
+    All windows are looked at as they are, and mirrored those that may be the best one.
+    """
     image_shape, lattice = views.image_shape, views.lattice
     outlined, about = extent_of_outlines(prompts, image_shape), extent_of_prompts(prompts, image_shape)
     if outlined is not None:
         window = window_about(outlined, image_shape, lattice=lattice)
-        return seen(window, _enclosed(prompts, window, views))
+        return _seen_both_ways(seen, views, window, _enclosed(prompts, window, views))
     if about is None:
         nowhere = Window.whole(image_shape)
-        return seen(approach_windows(nowhere, image_shape, lattice)[0], None)
+        return _seen_both_ways(seen, views, approach_windows(nowhere, image_shape, lattice)[0], None)
     answers = [seen(window, None) for window in approach_windows(about, image_shape, lattice)]
-    scores = [_certainty(answer) - COARSER_IS_BETTER_BY * level for level, answer in enumerate(answers)]
+    scores = [_score(answer, level) for level, answer in enumerate(answers)]
+    if views.sees_mirrored:
+        best = max(scores)
+        for level, answer in enumerate(answers):
+            if scores[level] >= best - MAY_BE_BEST_WITHIN:
+                answers[level] = _seen_mirrored_too(answer, seen, views, None)
+                scores[level] = _score(answers[level], level)
+            else:
+                scores[level] = -np.inf
     found = answers[int(np.argmax(scores))]
 
     # a closer look at what was found, unless it leaves more doubt
     window = _window_after(found, prompts, lattice)
     if window == found.window:
         return found
-    closer = seen(window, found)
+    closer = _seen_both_ways(seen, views, window, found)
     return found if _certainty(closer) < _certainty(found) - COARSER_IS_BETTER_BY else closer
 
 
@@ -226,6 +261,11 @@ def _in_blocks(prompt: Box | Polygon, view: View) -> Box | Polygon:
     corners = [(prompt.top, prompt.left), (prompt.bottom, prompt.right)] if isinstance(prompt, Box) else prompt.vertices
     moved = (np.array(corners) - (view.window.top, view.window.left) + 0.5) / view.factor - 0.5
     return Box(*moved[0], *moved[1]) if isinstance(prompt, Box) else Polygon(moved)
+
+
+def _score(answer: Prediction, level: int) -> float:
+    """How good a first answer is, on the window that is the `level`th from the coarsest."""
+    return _certainty(answer) - COARSER_IS_BETTER_BY * level
 
 
 def _certainty(prediction: Prediction) -> float:
@@ -265,7 +305,12 @@ def _seen(view: View, views: ImageViews, prompts: Prompts, previous: Prediction 
     """The answer on one view."""
     empty = np.zeros(view.shape, np.float32)
     probability = empty if previous is None else previous.probability_in(view.window, view.shape, factor=view.factor)
+    if view.is_mirrored:
+        probability = probability[:, ::-1]
     answer = _answer(views.model, view.embedding, views.clicks(prompts, view), probability)
+    if view.is_mirrored:
+        answer = np.ascontiguousarray(answer[:, ::-1])
+        answer.setflags(write=False)
     return Prediction(view.window, answer, views.image_shape, threshold, view.factor)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from napari_segnext.errors import ImageError
+from napari_segnext.models.interface import MirroringModel
 from napari_segnext.session.blocks import block_means
 from napari_segnext.session.embedding_cache import CacheKey, EmbeddingCache
 from napari_segnext.session.given_depth import GivenDepth
@@ -47,11 +48,14 @@ class View:
         Side, in pixels of the image, of the blocks that were averaged; 1 if none were.
     embedding
         Of the window, `(rows, columns)` of it counted in blocks.
+    is_mirrored
+        Whether it is of the mirror image: the last column comes first.
     """
 
     window: Window
     factor: int
     embedding: ImageEmbedding
+    is_mirrored: bool = False
 
     @property
     def shape(self) -> Shape2D:
@@ -85,6 +89,8 @@ class ImageViews:
     ----------
     lattice
         On which windows should lie, so that they are found again; None for an image that is held.
+    sees_mirrored
+        Whether mirror images help the model. Views then show one of both, but for those at full size, which show both.
     """
 
     lattice: Lattice | None = None
@@ -98,6 +104,7 @@ class ImageViews:
         depth: NDArray[Any] | None = None,
     ) -> None:
         self.model = model
+        self.sees_mirrored = isinstance(model, MirroringModel) and model.sees_mirrored
         self._pixels: _Pixels
         if isinstance(image, ImagePyramid):
             _require_no_depth(depth)
@@ -123,8 +130,8 @@ class ImageViews:
         """The whole image; `at_full_size` averages no blocks, however large it is. For errors see `of`."""
         return self.of(Window.whole(self.image_shape), at_full_size=at_full_size)
 
-    def of(self, window: Window, *, at_full_size: bool = False) -> View:
-        """A window, encoded now or taken from the cache.
+    def of(self, window: Window, *, at_full_size: bool = False, is_mirrored: bool = False) -> View:
+        """A window, or its mirror image, encoded now or taken from the cache.
 
         Raises
         ------
@@ -132,16 +139,16 @@ class ImageViews:
             Of a pyramid: if the window is too large for the levels it has, if no averaging was asked for, or if its
             pixels have changed since it was looked at first.
         """
-        key, factor, read = self._look(window, at_full_size=at_full_size)
-        embedding = self._cache.get_or_compute(key, lambda: self._encoded(read()))
+        key, factor, compute = self._look(window, at_full_size=at_full_size, is_mirrored=is_mirrored)
+        embedding = self._cache.get_or_compute(key, compute)
         if self._depth is not None:
-            embedding = self._depth.put_into(embedding, window)
-        return View(window, factor, embedding)
+            embedding = self._depth.put_into(embedding, window, is_mirrored=is_mirrored)
+        return View(window, factor, embedding, is_mirrored)
 
     def ensure_whole(self, *, at_full_size: bool = False) -> bool:
         """Encode what `whole` would give unless the cache keeps it already, on disk if it can; whether it did."""
-        key, _, read = self._look(Window.whole(self.image_shape), at_full_size=at_full_size)
-        return self._cache.ensure(key, lambda: self._encoded(read()))
+        key, _, compute = self._look(Window.whole(self.image_shape), at_full_size=at_full_size, is_mirrored=False)
+        return self._cache.ensure(key, compute)
 
     def clicks(self, prompts: Prompts, view: View) -> NDArray[np.float32]:
         """Prompts as clicks in blocks of a view; those outside it are left out.
@@ -158,16 +165,24 @@ class ImageViews:
         """
         return clicks_in_view(self.model, prompts, view, self.image_shape)
 
-    def _look(self, window: Window, *, at_full_size: bool) -> tuple[CacheKey, int, Callable[[], NDArray[Any]]]:
-        """Key of the embedding of a window, side of its blocks, and what gives its pixels."""
+    def _look(
+        self, window: Window, *, at_full_size: bool, is_mirrored: bool
+    ) -> tuple[CacheKey, int, Callable[[], ImageEmbedding]]:
+        """Key of the embedding of a window, side of its blocks, and what encodes it."""
         factor = self._pixels.factor(window, at_full_size=at_full_size)
         name, read = self._pixels.look(window, factor)
-        return CacheKey.of(self.model, name), factor, read
+        encode = self.model.encode_image
+        if isinstance(self.model, MirroringModel) and self.sees_mirrored and not at_full_size:
+            encode = self.model.encode_one_way
+            name += " mirrored" if is_mirrored else " one way"
 
-    def _encoded(self, pixels: NDArray[Any]) -> ImageEmbedding:
-        rgb = image_to_rgb(pixels, self._pixels.limits)
-        with torch.inference_mode():
-            return self.model.encode_image(torch.from_numpy(rgb.transpose(2, 0, 1).copy()))
+        def compute() -> ImageEmbedding:
+            rgb = image_to_rgb(read(), self._pixels.limits)
+            image = torch.from_numpy(rgb.transpose(2, 0, 1).copy())
+            with torch.inference_mode():
+                return encode(image.flip(-1) if is_mirrored else image)
+
+        return CacheKey.of(self.model, name), factor, compute
 
 
 def clicks_in_view(model: InteractiveModel, prompts: Prompts, view: View, image_shape: Shape2D) -> NDArray[np.float32]:
@@ -179,6 +194,8 @@ def clicks_in_view(model: InteractiveModel, prompts: Prompts, view: View, image_
     moved[:, :2] = (clicks[:, :2] - origin + 0.5) / view.factor - 0.5
     is_inside = ((moved[:, :2] >= -0.5) & (moved[:, :2] < np.array(view.shape) - 0.5)).all(axis=1)
     moved[:, :2] = np.clip(moved[:, :2], 0, np.array(view.shape) - 1)
+    if view.is_mirrored:
+        moved[:, 1] = view.shape[1] - 1 - moved[:, 1]
     return moved[is_inside]
 
 
