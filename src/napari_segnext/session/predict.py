@@ -53,9 +53,6 @@ COARSER_IS_BETTER_BY = 0.03
 """What a finer window must gain in certainty over the next coarser one, at the first look; and what a closer look at
 what was found may lose."""
 
-MAY_BE_BEST_WITHIN = 0.15
-"""A first answer whose score is lower than the best by no more than this, before mirror images are seen, may be it."""
-
 MAX_GROWTHS = 3
 """Of a window in one prediction."""
 
@@ -153,7 +150,7 @@ def predict_zoomed(
 
     look: Look = partial(_seen_both_ways, seen, views)
     if previous is None:
-        prediction = _approached(seen, prompts, views)
+        prediction = _approached(look, prompts, views)
     else:
         if not isinstance(prompts.items[-1], MaskPrompt):
             look = _corrected(seen, views, prompts, looks_wider=looks_wider)
@@ -189,14 +186,8 @@ def starting_from(mask: Mask | Probability, views: ImageViews | None) -> Predict
 
 def _seen_both_ways(seen: LookOneWay, views: ImageViews, window: Window, previous: Prediction | None) -> Prediction:
     """The answer on a window as it is and, if that helps the model, mirrored."""
-    return _seen_mirrored_too(seen(window, previous), seen, views, previous)
-
-
-def _seen_mirrored_too(
-    answer: Prediction, seen: LookOneWay, views: ImageViews, previous: Prediction | None
-) -> Prediction:
-    """An answer on a window as it is, and the mirror image looked at, too, if that helps the model."""
-    return mean_answer(answer, seen(answer.window, previous, True)) if views.sees_mirrored else answer
+    answer = seen(window, previous)
+    return mean_answer(answer, seen(window, previous, True)) if views.sees_mirrored else answer
 
 
 def _corrected(seen: LookOneWay, views: ImageViews, prompts: Prompts, *, looks_wider: bool) -> Look:
@@ -213,36 +204,25 @@ def _corrected(seen: LookOneWay, views: ImageViews, prompts: Prompts, *, looks_w
     return look
 
 
-def _approached(seen: LookOneWay, prompts: Prompts, views: ImageViews) -> Prediction:
-    """The first answer: on a window about outlines, or the most certain one of several windows about clicks.
-
-    All windows are looked at as they are, and mirrored those that may be the best one.
-    """
+def _approached(look: Look, prompts: Prompts, views: ImageViews) -> Prediction:
+    """The first answer: on a window about outlines, or the most certain one of several windows about clicks."""
     image_shape, lattice = views.image_shape, views.lattice
     outlined, about = extent_of_outlines(prompts, image_shape), extent_of_prompts(prompts, image_shape)
     if outlined is not None:
         window = window_about(outlined, image_shape, lattice=lattice)
-        return _seen_both_ways(seen, views, window, _enclosed(prompts, window, views))
+        return look(window, _enclosed(prompts, window, views))
     if about is None:
         nowhere = Window.whole(image_shape)
-        return _seen_both_ways(seen, views, approach_windows(nowhere, image_shape, lattice)[0], None)
-    answers = [seen(window, None) for window in approach_windows(about, image_shape, lattice)]
-    scores = [_score(answer, level) for level, answer in enumerate(answers)]
-    if views.sees_mirrored:
-        best = max(scores)
-        for level, answer in enumerate(answers):
-            if scores[level] >= best - MAY_BE_BEST_WITHIN:
-                answers[level] = _seen_mirrored_too(answer, seen, views, None)
-                scores[level] = _score(answers[level], level)
-            else:
-                scores[level] = -np.inf
+        return look(approach_windows(nowhere, image_shape, lattice)[0], None)
+    answers = [look(window, None) for window in approach_windows(about, image_shape, lattice)]
+    scores = [_certainty(answer) - COARSER_IS_BETTER_BY * level for level, answer in enumerate(answers)]
     found = answers[int(np.argmax(scores))]
 
     # a closer look at what was found, unless it leaves more doubt
     window = _window_after(found, prompts, lattice)
     if window == found.window:
         return found
-    closer = _seen_both_ways(seen, views, window, found)
+    closer = look(window, found)
     return found if _certainty(closer) < _certainty(found) - COARSER_IS_BETTER_BY else closer
 
 
@@ -261,11 +241,6 @@ def _in_blocks(prompt: Box | Polygon, view: View) -> Box | Polygon:
     corners = [(prompt.top, prompt.left), (prompt.bottom, prompt.right)] if isinstance(prompt, Box) else prompt.vertices
     moved = (np.array(corners) - (view.window.top, view.window.left) + 0.5) / view.factor - 0.5
     return Box(*moved[0], *moved[1]) if isinstance(prompt, Box) else Polygon(moved)
-
-
-def _score(answer: Prediction, level: int) -> float:
-    """How good a first answer is, on the window that is the `level`th from the coarsest."""
-    return _certainty(answer) - COARSER_IS_BETTER_BY * level
 
 
 def _certainty(prediction: Prediction) -> float:
