@@ -142,6 +142,7 @@ def draw_benchmark(report: BenchmarkReport) -> Figure:
     for axes, case in zip(panels, cases, strict=False):
         results = [result for result in report.results if result.case == case]
         _draw_case(axes, results, report)
+    panels[-1].set_xlabel("seconds; the black line is the least that this machine needs for the work", fontsize="small")
     figure.suptitle(report.machine, fontsize="small")
     return figure
 
@@ -159,11 +160,11 @@ def _draw_case(axes: Any, results: list[CaseResult], report: BenchmarkReport) ->
     axes.barh(places, medians, xerr=errors, color="#4477aa", height=0.7, error_kw={"elinewidth": 1})
     least = [report.peak.least_seconds(result.work) for result in results]
     axes.plot(least, places, "|", color="black", markersize=10, label="least for this work on this machine")
-    for place, result, median in zip(places, results, medians, strict=True):
+    for place, result, each in zip(places, results, spreads, strict=True):
         ratio = report.ratio(result)
         axes.annotate(
-            f" {median:.3g} s" + ("" if ratio is None else f"  (× {ratio.median:.2f})"),
-            (median, place),
+            f" {each.median:.3g} s" + ("" if ratio is None else f"  (× {ratio.median:.2f})"),
+            (each.high, place),
             va="center",
             fontsize="x-small",
             xytext=(6, 0),
