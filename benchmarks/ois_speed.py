@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from napari_segnext.evaluation.benchmark import in_turns, ratios, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ def measured(segnext: Any, ois: Any, options: argparse.Namespace) -> dict[str, A
         found: dict[str, Any] = {}
         if not options.no_encode:
             jobs = {name: lambda m=model: m.encode_image(image) for name, model in models.items()}
-            found["encode"] = in_turns(jobs, options)
+            found["encode"] = timed(jobs, options)
         for n_clicks in (1, 5, 20):
             prompts = clicks_of(1, n_clicks, generator).to(options.device)
             masks = torch.rand(1, *IMAGE_SHAPE, generator=generator).to(options.device)
@@ -96,7 +97,7 @@ def measured(segnext: Any, ois: Any, options: argparse.Namespace) -> dict[str, A
                 name: lambda m=model, e=embeddings[name], p=prompts, k=masks: m.predict_logits(e, p, k)
                 for name, model in models.items()
             }
-            found[f"click {n_clicks}"] = in_turns(jobs, options)
+            found[f"click {n_clicks}"] = timed(jobs, options)
         found["grid point"] = grid_point(models, embeddings, generator, options)
     found["grid seconds"] = {name: found["grid point"][name]["median"] * options.grid**2 for name in models}
     return found
@@ -110,7 +111,7 @@ def grid_point(
     jobs = {
         name: lambda m=model, e=embeddings[name]: m.predict_logits(e, prompts, masks) for name, model in models.items()
     }
-    return in_turns(jobs, options, per=options.batch)
+    return timed(jobs, options, per=options.batch)
 
 
 def clicks_of(n_sets: int, n_clicks: int, generator: torch.Generator) -> torch.Tensor:
@@ -119,24 +120,11 @@ def clicks_of(n_sets: int, n_clicks: int, generator: torch.Generator) -> torch.T
     return clicks
 
 
-def in_turns(jobs: dict[str, Callable[[], Any]], options: argparse.Namespace, *, per: int = 1) -> dict[str, Any]:
-    """Seconds of each job, done in turns after one turn that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(options.repeats + 1):
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            if options.device.startswith("cuda"):
-                torch.cuda.synchronize()
-            if turn:
-                times[name].append((time.perf_counter() - start) / per)
-    ratios = [ours / theirs for ours, theirs in zip(times["ois"], times["segnext"], strict=True)]
-    return {**{name: spread(values) for name, values in times.items()}, "ratio": spread(ratios)}
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
-    return {"median": round(middle, 5), "low": round(low, 5), "high": round(high, 5)}
+def timed(jobs: dict[str, Callable[[], Any]], options: argparse.Namespace, *, per: int = 1) -> dict[str, Any]:
+    """Spread of the seconds of each job, and of their ratio."""
+    seconds = in_turns(jobs, repeats=options.repeats, device=torch.device(options.device))
+    found = {name: asdict(spread([value / per for value in values])) for name, values in seconds.items()}
+    return {**found, "ratio": asdict(ratios(seconds["ois"], seconds["segnext"]))}
 
 
 def table(report: dict[str, Any]) -> str:

@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import sys
 
-from napari_segnext.commands import benchmark as command
-
 
 def test_prints_a_table_and_writes_numbers_and_plot(cli, tiny_model, tmp_path):
     result = cli(
@@ -44,4 +42,3 @@ def test_wrong_usage_is_told_in_one_line(cli, tiny_model, tmp_path, monkeypatch)
     missing = cli("benchmark", "--model", tiny_model, "--peer", "sam-vit-b")
     assert missing.exit_code == 2
     assert "pip install transformers" in missing.output
-    assert command is not None

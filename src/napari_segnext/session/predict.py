@@ -187,7 +187,7 @@ def starting_from(mask: Mask | Probability, views: ImageViews | None) -> Predict
 def _seen_both_ways(seen: LookOneWay, views: ImageViews, window: Window, previous: Prediction | None) -> Prediction:
     """The answer on a window as it is and, if that helps the model, mirrored."""
     answer = seen(window, previous)
-    return mean_answer(answer, seen(window, previous, True)) if views.sees_mirrored else answer
+    return mean_answer(answer, seen(window, previous, is_mirrored=True)) if views.sees_mirrored else answer
 
 
 def _corrected(seen: LookOneWay, views: ImageViews, prompts: Prompts, *, looks_wider: bool) -> Look:
@@ -197,7 +197,7 @@ def _corrected(seen: LookOneWay, views: ImageViews, prompts: Prompts, *, looks_w
     def look(window: Window, previous: Prediction | None) -> Prediction:
         answer, wider = seen(window, previous), wider_window(window, views.image_shape, views.lattice)
         if looks_wider and (views.sees_mirrored or wider != window):
-            answer = mean_answer(answer, seen(wider, previous, views.sees_mirrored))
+            answer = mean_answer(answer, seen(wider, previous, is_mirrored=views.sees_mirrored))
         view = views.of(window)
         return following(answer, views.clicks(given, view), view.embedding.levels[0])
 
