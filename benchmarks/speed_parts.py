@@ -20,7 +20,6 @@ from torch import nn
 
 from napari_segnext.evaluation.benchmark import in_turns, ratios, spread
 from napari_segnext.models.config import SegNextConfig
-from napari_segnext.models.hybrid import ConvNormReLU
 from napari_segnext.models.prompt_map import embed_patches, touched_patches
 from napari_segnext.models.segnext import SegNext
 
@@ -73,7 +72,6 @@ def parts(device: torch.device) -> dict[str, Pair]:
         **_of_prompts(network, old, clicks, mask),
         **_of_fusion(network, clicks, device),
         **_of_decoder(network, device),
-        **_of_bundled(device),
     }
 
 
@@ -146,12 +144,6 @@ def _of_decoder(network: SegNext, device: torch.device) -> dict[str, Pair]:
         "head": (lambda: plain.head(decoder.head, old_levels), lambda: decoder.head(new_levels)),
         "to the image": (to_the_image, to_the_image),
     }
-
-
-def _of_bundled(device: torch.device) -> dict[str, Pair]:
-    layer = ConvNormReLU(40, 40).to(device).eval().requires_grad_(False)
-    x = torch.randn(2, 40, 96, 96, device=device)
-    return {"bundled model: a convolution with its norm": (lambda: nn.Sequential.forward(layer, x), lambda: layer(x))}
 
 
 def ratio(seconds: dict[str, tuple[float, ...]]) -> Any:

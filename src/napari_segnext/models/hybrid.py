@@ -7,9 +7,8 @@ any size that is a multiple of 16.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,7 +41,7 @@ class HybridEncoder(nn.Module):
         self.stage_8 = nn.Sequential(
             ConvNormReLU(quarter, eighth, stride=2), *(ResidualBlock(eighth) for _ in range(n_eighth))
         )
-        self.to_tokens = ConvNorm(
+        self.to_tokens = nn.Sequential(
             nn.Conv2d(eighth, config.width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(config.width)
         )
         self.position = nn.Conv2d(config.width, config.width, 3, padding=1, groups=config.width)
@@ -160,27 +159,7 @@ class FineLevel(nn.Module):
         return F.pixel_shuffle(self.to_logits(self.at_2(at_2 + _doubled(self.from_4(at_4)))), 2)
 
 
-class ConvNorm(nn.Sequential):
-    """A 3×3 convolution and batch norm, and ReLU if there is one.
-
-    Once trained, the norm is an affine map of each channel: it goes into the weights of the convolution, and the map is
-    written once instead of twice.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(B, in, h, w)` → `(B, out, …)`."""
-        layers: list[Any] = list(self)
-        if not self.training:
-            conv, norm = layers[:2]
-            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-            weight, bias = conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
-            x, layers = F.conv2d(x, weight, bias, conv.stride, conv.padding), layers[2:]
-        for layer in layers:
-            x = layer(x)
-        return x
-
-
-class ConvNormReLU(ConvNorm):
+class ConvNormReLU(nn.Sequential):
     """A 3×3 convolution, batch norm and ReLU."""
 
     def __init__(self, in_width: int, out_width: int, stride: int = 1) -> None:
@@ -197,7 +176,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first = ConvNormReLU(width, width)
-        self.second = ConvNorm(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, h, w)` → the same shape."""
