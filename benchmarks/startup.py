@@ -298,10 +298,6 @@ def parts() -> Numbers:
     import torch
 
     watch.lap("import_torch_s")
-    if _needs_timm():
-        import timm.models.vision_transformer  # noqa: F401
-
-        watch.lap("import_timm_s")
     import napari_segnext.models.segnext
     import napari_segnext.session
     import napari_segnext.weights
@@ -331,12 +327,6 @@ def _click(session: Any, place: tuple[float, float]) -> None:
     from napari_segnext import Click
 
     session.add(Click(*place))
-
-
-def _needs_timm() -> bool:
-    """Whether our networks import it."""
-    models = Path(__file__).parents[1] / "src" / PACKAGE / "models"
-    return any("from timm" in path.read_text(encoding="utf8") for path in models.glob("*.py"))
 
 
 def make_image() -> Any:
