@@ -33,6 +33,11 @@ class PlainViTConfig:
     qkv_bias: bool = True
     global_attention_every: int = 3
 
+    @property
+    def fusion_width(self) -> int:
+        """Channels in which prompts are fused."""
+        return self.width
+
 
 @dataclass(frozen=True, slots=True)
 class HybridConfig:
@@ -51,6 +56,9 @@ class HybridConfig:
     uses_fine_skip
         Whether image, prompts and decoder also meet at 1/2, for structures of one or two pixels; logits then have the
         full size of the model input.
+    answer_widths
+        Channels at 1/4, 1/8 and 1/16 in which prompts are fused and decoded, fewer than those of the image, so that a
+        click costs a fraction (`light.py`); None for as many.
     """
 
     stage_widths: tuple[int, int, int] = (24, 40, 80)
@@ -61,6 +69,12 @@ class HybridConfig:
     mlp_ratio: float = 4.0
     uses_skips: bool = True
     uses_fine_skip: bool = False
+    answer_widths: tuple[int, int, int] | None = None
+
+    @property
+    def fusion_width(self) -> int:
+        """Channels in which prompts are fused."""
+        return self.width if self.answer_widths is None else self.answer_widths[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,12 +129,12 @@ class SkipDecoder(nn.Module):
     def forward(self, levels: tuple[Tensor, ...]) -> Tensor:
         """Levels at 1/4, 1/8 and 1/16 → `(B, 1, H / 2, W / 2)` logits; with one at 1/2, too → `(B, 1, H, W)`."""
         *finest, at_4, at_8, at_16 = levels
-        at_8 = self.at_8(at_8 + _doubled(self.from_16(self.norm(at_16))))
-        at_4 = self.at_4(at_4 + _doubled(self.from_8(at_8)))
+        at_8 = self.at_8(at_8 + doubled(self.from_16(self.norm(at_16))))
+        at_4 = self.at_4(at_4 + doubled(self.from_8(at_8)))
         logits = F.pixel_shuffle(self.to_logits(at_4), 2)
         if self.fine is None:
             return logits
-        return _doubled(logits) + self.fine(finest[0], at_4)  # type: ignore[no-any-return]
+        return doubled(logits) + self.fine(finest[0], at_4)  # type: ignore[no-any-return]
 
 
 class FineLevel(nn.Module):
@@ -156,7 +156,7 @@ class FineLevel(nn.Module):
 
     def forward(self, at_2: Tensor, at_4: Tensor) -> Tensor:
         """Levels at 1/2 and 1/4 → `(B, 1, H, W)`."""
-        return F.pixel_shuffle(self.to_logits(self.at_2(at_2 + _doubled(self.from_4(at_4)))), 2)
+        return F.pixel_shuffle(self.to_logits(self.at_2(at_2 + doubled(self.from_4(at_4)))), 2)
 
 
 class ConvNormReLU(nn.Sequential):
@@ -183,5 +183,6 @@ class ResidualBlock(nn.Module):
         return F.relu_(x + self.second(self.first(x)))
 
 
-def _doubled(x: Tensor) -> Tensor:
+def doubled(x: Tensor) -> Tensor:
+    """A level at twice its size."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

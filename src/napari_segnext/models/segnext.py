@@ -14,6 +14,7 @@ from napari_segnext.models.decoder import PyramidDecoder
 from napari_segnext.models.fusion import DenseFusion
 from napari_segnext.models.hybrid import HybridEncoder, PyramidPromptEmbedding, SkipDecoder
 from napari_segnext.models.interface import ImageEmbedding, ModelIdentity
+from napari_segnext.models.light import LightDecoder, LightPromptEmbedding, NarrowedEncoder
 from napari_segnext.models.precision import is_in_autocast
 from napari_segnext.models.prompt_map import PatchPromptEmbedding, draw_prompt_map, embed_patches, touched_patches
 from napari_segnext.models.prompted_network import PromptedNetwork
@@ -56,7 +57,7 @@ class SegNext(PromptedNetwork):
         self.identity = identity or ModelIdentity("segnext")
         self.encoder, self.prompt_embedding, self.decoder = _parts(config)
         self.has_skips = not isinstance(config.encoder, HybridConfig) or config.encoder.uses_skips
-        self.fusion = DenseFusion(config.fusion, config.encoder.width)
+        self.fusion = DenseFusion(config.fusion, config.encoder.fusion_width)
 
     def encode_image(self, image: Tensor) -> ImageEmbedding:
         """Encode an image `(3, H, W)` float32 in [0, 1], resized to `input_shape`; and its mirror image, if it is seen.
@@ -168,6 +169,11 @@ class SegNext(PromptedNetwork):
         return self.decoder((*fine_prompt, self.fusion(coarse_image, coarse_prompt)))  # type: ignore[no-any-return]
 
 
+def is_light(config: SegNextConfig) -> bool:
+    """Whether prompts are fused and decoded in fewer channels than the image is seen in."""
+    return isinstance(config.encoder, HybridConfig) and config.encoder.answer_widths is not None
+
+
 def _parts(config: SegNextConfig) -> tuple[nn.Module, nn.Module, nn.Module]:
     """Encoder, prompt embedding and decoder that belong together."""
     match config.encoder:
@@ -181,5 +187,12 @@ def _parts(config: SegNextConfig) -> tuple[nn.Module, nn.Module, nn.Module]:
                 PatchPromptEmbedding(vit.patch_px, vit.width),
                 PyramidDecoder(config.decoder, vit.width),
             )
+        case HybridConfig(answer_widths=(_, _, _) as widths) as hybrid:
+            if hybrid.uses_fine_skip or not hybrid.uses_skips:
+                raise ConfigError(
+                    f"answer_widths is {list(widths)}, with uses_skips {hybrid.uses_skips} and uses_fine_skip "
+                    f"{hybrid.uses_fine_skip}; expected true and false. Leave these two out."
+                )
+            return NarrowedEncoder(hybrid, widths), LightPromptEmbedding(widths), LightDecoder(widths)
         case HybridConfig() as hybrid:
             return HybridEncoder(hybrid), PyramidPromptEmbedding(hybrid), SkipDecoder(hybrid)

@@ -11,7 +11,7 @@ from napari_segnext.models.config import HybridConfig
 from napari_segnext.models.interface import ModelIdentity
 from napari_segnext.models.ois import OIS
 from napari_segnext.models.ois_config import OISConfig
-from napari_segnext.models.segnext import SegNext
+from napari_segnext.models.segnext import SegNext, is_light
 from napari_segnext.weights import load_depth_model, load_model
 from napari_segnext.weights.families import family_of
 
@@ -38,6 +38,8 @@ def build_network(config: TrainingConfig) -> TrainedNetwork:
 def initial_state(config: TrainingConfig, wanted: TrainedNetwork) -> dict[str, Tensor]:
     """Weights from the file that `initial_weights` names, which must fit `wanted`, but for new parts.
 
+    A SegNext that answers in fewer channels (`answer_widths`) also begins with one of the same encoder that does not;
+    the parts that answer have to be named in `new_parts` then.
     OIS also begins with a SegNext of the same encoder, or with a Depth Anything V2, from which its encoder and both its
     decoders come, as in the paper. Parts that it lacks have to be named in `new_parts` then, too.
 
@@ -130,7 +132,10 @@ def _state_for(wanted: TrainedNetwork, path: str) -> dict[str, Tensor]:
             return depth
     model = load_model(path, device="cpu")
     if isinstance(model, type(wanted)):
-        return model.state_dict()
+        state = model.state_dict()
+        if isinstance(wanted, SegNext) and is_light(wanted.config) and not is_light(cast("SegNext", model).config):
+            return _of_narrowed_encoder(state)
+        return state
     if isinstance(wanted, OIS) and isinstance(model, SegNext):
         state = model.state_dict()
         shared = {f"body.{key}": value for key, value in state.items() if key.startswith(_SHARED_WITH_SEGNEXT)}
@@ -139,6 +144,12 @@ def _state_for(wanted: TrainedNetwork, path: str) -> dict[str, Tensor]:
             shared |= {f"body.context.{key.removeprefix('fusion.')}": value for key, value in of_context.items()}
         return shared | _with_more_channels(shared, wanted)
     raise ConfigError(f"'{path}' holds weights of {type(model).__name__}; expected those of {type(wanted).__name__}.")
+
+
+def _of_narrowed_encoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder of a SegNext, under the names of one that narrows what it sees."""
+    of_encoder = {key: value for key, value in state.items() if key.startswith("encoder.")}
+    return {f"encoder.image.{key.removeprefix('encoder.')}": value for key, value in of_encoder.items()}
 
 
 def _with_more_channels(state: dict[str, Tensor], wanted: OIS) -> dict[str, Tensor]:
