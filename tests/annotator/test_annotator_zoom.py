@@ -7,10 +7,11 @@ import pytest
 
 pytest.importorskip("napari")
 
-from napari_segnext.annotator import Annotator, StillComputingError
+from napari_segnext.annotator import Annotator, StillComputingError, asking
 from napari_segnext.errors import ImageError
 from napari_segnext.prompts import Click
 from napari_segnext.session import Session
+from tests.annotator.conftest import HandExecutor
 from tests.session.test_zoom import BrightModel, image_with_disk
 
 SHAPE, PLACE, OTHER_PLACE = (600, 800), (300, 500), (150, 200)
@@ -211,3 +212,63 @@ class TestLargePlanes:
         assert (annotator.mask & truth).sum() / (annotator.mask | truth).sum() > 0.9
         assert max(max(shape) for shape in model.encoded_shapes) <= 1024
         assert annotator.accept() == 1
+
+
+class WatchingExecutor(HandExecutor):
+    """Looks at an annotator whenever work has something to say."""
+
+    def __init__(self):
+        super().__init__()
+        self.looked_at = None
+        self.seen = []
+
+    def tell(self, callback):
+        callback()
+        self.seen.append(self.looked_at.layers.preview.data > 0)
+        if not self.looked_at.draft.is_empty:
+            with pytest.raises(StillComputingError, match="a first glimpse"):
+                self.looked_at.accept()
+
+
+@pytest.fixture
+def watching(start, monkeypatch):
+    monkeypatch.setattr(asking, "GLIMPSE_SECONDS", 0)
+    executor = WatchingExecutor()
+    executor.looked_at = start(executor=executor)
+    return executor
+
+
+def test_what_is_seen_meanwhile_is_shown_and_cannot_be_accepted(watching):
+    annotator = watching.looked_at
+    annotator.layers.points.add(PLACE)
+    watching.finish_all()
+    assert any(mask.any() for mask in watching.seen)
+    np.testing.assert_array_equal(annotator.layers.preview.data > 0, annotator.mask)
+    assert annotator.accept() == 1
+
+
+def test_glimpses_are_cut_at_the_threshold_of_the_draft(watching, monkeypatch):
+    annotator = watching.looked_at
+    annotator.threshold = 0.999999
+    annotator.layers.points.add(PLACE)
+    watching.finish_all()
+    assert watching.seen and not any(mask.any() for mask in watching.seen)
+
+
+@pytest.mark.parametrize("why", ["an object is changed", "changes are highlighted"])
+def test_no_glimpse_is_shown_where_it_would_be_taken_for_something_else(watching, why):
+    annotator = watching.looked_at
+    annotator.layers.points.add(PLACE)
+    watching.finish_all()
+    if why == "an object is changed":
+        annotator.accept()
+        annotator.reopen(1)
+        watching.finish_all()
+    else:
+        annotator.highlights_changes = True
+    before, watching.seen = annotator.layers.preview.data > 0, []
+    annotator.layers.points.add((303, 505))
+    watching.finish_all()
+    assert watching.seen
+    for mask in watching.seen:
+        np.testing.assert_array_equal(mask, before)

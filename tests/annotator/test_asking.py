@@ -5,11 +5,12 @@ import pytest
 
 pytest.importorskip("napari")
 
-from napari_segnext.annotator import answers
+from napari_segnext.annotator import answers, asking
 from napari_segnext.annotator.answers import (
     MAX_PLANE_PIXELS,
     MAX_SESSIONS,
     MAX_ZOOMED_PLANE_PIXELS,
+    Answer,
     Answerer,
     Request,
     require_readable,
@@ -42,6 +43,32 @@ def asker(executor, answerer):
 
 def ask(answerer, *prompts, index=0, is_wanted=lambda: True):
     return answerer.answer(Request(1, plane(index), prompts), is_wanted=is_wanted)
+
+
+class GlimpsingAnswerer:
+    """Sees something twice, and in between lets something else happen once."""
+
+    def __init__(self):
+        self.meanwhile = lambda: None
+
+    def knows(self, shown):
+        return True
+
+    def answer(self, request, *, is_wanted, on_glimpse):
+        on_glimpse("first")
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        on_glimpse("second")
+        return Answer(request, None)
+
+
+@pytest.fixture
+def glimpsing(asker, monkeypatch):
+    monkeypatch.setattr(asking, "GLIMPSE_SECONDS", 0)
+    answerer = GlimpsingAnswerer()
+    asker.replace_answerer(answerer)
+    asker.glimpsed.connect(lambda glimpse: asker.told.append(glimpse.prediction))
+    return answerer
 
 
 class TestAnswerer:
@@ -220,6 +247,29 @@ class TestAsker:
         asker.ask(plane(3), (A, B))
         executor.finish_all()
         assert words == ["Encoding slice 3…", "", "Computing the mask…", ""]
+
+    def test_glimpses_are_told_before_the_answer(self, asker, executor, glimpsing):
+        asker.ask(plane(0), (A,))
+        executor.finish_all()
+        assert asker.told == ["first", "second", (A,)]
+
+    def test_glimpses_of_a_late_answer_are_not_told(self, asker, executor, glimpsing):
+        asker.ask(plane(0), (A,))
+        asker.drop()
+        executor.finish_all()
+        assert asker.told == []
+
+    def test_glimpses_end_with_the_question_that_comes_meanwhile(self, asker, executor, glimpsing):
+        glimpsing.meanwhile = lambda: asker.ask(plane(0), (A, B))
+        asker.ask(plane(0), (A,))
+        executor.finish_job()
+        assert asker.told == ["first"]
+
+    def test_glimpses_of_quick_answers_are_not_told(self, asker, executor, glimpsing, monkeypatch):
+        monkeypatch.setattr(asking, "GLIMPSE_SECONDS", 60)
+        asker.ask(plane(0), (A,))
+        executor.finish_all()
+        assert asker.told == [(A,)]
 
     def test_nothing_is_told_after_close(self, asker, executor):
         asker.ask(plane(0), (A,))

@@ -67,3 +67,44 @@ def test_a_correction_takes_two_looks_or_one(model, looks_wider, n_looks, monkey
     # an answer that runs on beyond its window is looked at again
     assert len(asked) % n_looks == 0
     assert set(asked) == {1}
+
+
+def test_the_first_look_chooses_its_window_one_way_and_answers_both_ways(model, monkeypatch):
+    rows, columns = np.mgrid[:512, :512]
+    image = np.where((rows - 200) ** 2 + (columns - 300) ** 2 < 30**2, 220, 40).astype(np.uint8)
+    looks = []
+    of = ImageViews.of
+
+    def noted(views, window, **kwargs):
+        looks.append((window, kwargs.get("is_mirrored", False)))
+        return of(views, window, **kwargs)
+
+    session = Session(model, image, cache=EmbeddingCache())
+    monkeypatch.setattr(ImageViews, "of", noted)
+    prediction = session.add(Click(200, 300))
+    mirrored = [window for window, is_mirrored in looks if is_mirrored]
+    plain = [window for window, is_mirrored in looks if not is_mirrored]
+    assert prediction.window in mirrored
+    # three windows to choose from, and at most one more for a closer look
+    assert len(set(plain)) in (3, 4) and len(mirrored) == len(set(mirrored)) <= 2
+    assert ((prediction.mask & (image > 128)).sum() / (prediction.mask | (image > 128)).sum()) > 0.8
+
+
+def test_glimpses_are_of_the_last_prompt_alone_and_never_kept(model):
+    rows, columns = np.mgrid[:512, :512]
+    image = np.where((rows - 200) ** 2 + (columns - 300) ** 2 < 30**2, 220, 40).astype(np.uint8)
+    session, glimpses = Session(model, image, cache=EmbeddingCache()), []
+    session.update([Click(200, 300)], on_glimpse=glimpses.append)
+    assert 1 <= len(glimpses) <= 5 and all(glimpse.mask.any() for glimpse in glimpses)
+    kept = [session.steps[-1].prediction]
+    n_first, glimpses[:] = len(glimpses), []
+    session.update([Click(200, 300), Click(200, 310)], on_glimpse=glimpses.append)
+    kept.append(session.steps[-1].prediction)
+    # of the second click alone, the look before the wider one; more if the answer grew
+    assert 1 <= len(glimpses) <= 4
+    assert not {id(glimpse) for glimpse in glimpses} & {id(prediction) for prediction in kept}
+
+    again: list[object] = []
+    session.update([])
+    session.update([Click(200, 300), Click(200, 310)], on_glimpse=again.append)
+    assert len(again) == len(glimpses) < n_first + len(glimpses)

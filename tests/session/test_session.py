@@ -177,7 +177,7 @@ def test_unsaved_model_never_gets_the_embedding_of_one_that_is_gone(disk_image):
 
 
 def test_timeline_is_bounded_in_bytes_and_keeps_the_current_answer(fake_model, monkeypatch):
-    monkeypatch.setattr("napari_segnext.session.session.MAX_UNDO_BYTES", 4 * 64 * 5)
+    monkeypatch.setattr("napari_segnext.session.timeline.MAX_UNDO_BYTES", 4 * 64 * 5)
     session = Session(fake_model, np.zeros((8, 8), np.uint8), cache=EmbeddingCache())
     for number in range(8):
         session.reset()

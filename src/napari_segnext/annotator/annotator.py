@@ -1275,6 +1275,16 @@ class Annotator:
                 state.base = PackedMask.of(mask)
             self._show(shown, state)
 
+    def _on_glimpse(self, glimpse: Answer) -> None:
+        """Show what is seen so far of a new object. It is not the answer: it cannot be accepted."""
+        shown = glimpse.request.shown
+        state = self._slices[shown]
+        is_new = state.draft.label is None and glimpse.request.prompts == state.prompts
+        if glimpse.prediction is None or not is_new or self._views.highlights_changes:
+            return
+        mask = glimpse.prediction.cut_at(state.draft.threshold).mask
+        self._views.show_mask(shown, mask)
+
     # showing
 
     def _show(self, shown: ShownSlice, state: SliceState) -> None:
@@ -1340,6 +1350,7 @@ class Annotator:
 
     def _connect(self) -> None:
         self._asker.answered.connect(self._on_answer)
+        self._asker.glimpsed.connect(self._on_glimpse)
         self._asker.busy_changed.connect(self.busy_changed.emit)
         self._asker.failed.connect(self.failed.emit)
         self._objects.painted.connect(self._on_painted)

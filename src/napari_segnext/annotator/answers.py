@@ -159,7 +159,13 @@ class Answerer:
         """Whether the slice was encoded and is still kept."""
         return shown in self._sessions
 
-    def answer(self, request: Request, *, is_wanted: Callable[[], bool]) -> Answer:
+    def answer(
+        self,
+        request: Request,
+        *,
+        is_wanted: Callable[[], bool],
+        on_glimpse: Callable[[Prediction], None] = lambda _: None,
+    ) -> Answer:
         """Encode the slice if needed, then bring its session to the prompts of the request.
 
         Parameters
@@ -168,6 +174,8 @@ class Answerer:
             The question.
         is_wanted
             Asked between the steps; once it says no, the rest is not computed. What was computed is kept.
+        on_glimpse
+            Gets what is seen while the answer is being made; see `Session.update`.
 
         Raises
         ------
@@ -180,7 +188,7 @@ class Answerer:
         if not request.prompts:
             return Answer(request, None, maps=_maps(session, request.maps))
         try:
-            _walk_to(session, request.prompts, is_wanted)
+            _walk_to(session, request.prompts, is_wanted, on_glimpse)
         except PredictionCancelled:
             return Answer(request, None, is_complete=False)
         return Answer(request, session.prediction, maps=_maps(session, request.maps))
@@ -211,17 +219,22 @@ def _maps(session: Session, wanted: frozenset[str]) -> dict[str, NDArray[np.floa
     return {name: computed[name]() for name in wanted}
 
 
-def _walk_to(session: Session, prompts: tuple[Prompt, ...], is_wanted: Callable[[], bool]) -> None:
+def _walk_to(
+    session: Session,
+    prompts: tuple[Prompt, ...],
+    is_wanted: Callable[[], bool],
+    on_glimpse: Callable[[Prediction], None],
+) -> None:
     """Bring a session to these prompts with as few predictions as its timeline allows."""
     if _finds(session, prompts):
         return
     n_now = len(session.prompts)
     if session.prompts.items != prompts[:n_now]:
-        session.update(prompts, is_wanted=is_wanted)
+        session.update(prompts, is_wanted=is_wanted, on_glimpse=on_glimpse)
         return
     # prompts were only added: one edit each, so that what was computed is kept if the rest is no longer wanted
     for n_prompts in range(n_now + 1, len(prompts) + 1):
-        session.update(prompts[:n_prompts], is_wanted=is_wanted)
+        session.update(prompts[:n_prompts], is_wanted=is_wanted, on_glimpse=on_glimpse)
 
 
 def _finds(session: Session, prompts: tuple[Prompt, ...]) -> bool:

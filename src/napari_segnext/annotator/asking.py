@@ -4,11 +4,13 @@
 2. The worker asks between two steps of the model whether the number is still the newest, and gives up if not.
 3. Whatever comes back, the next question is sent. Only the answer with the newest number is told.
 4. `stop` takes a new number without a question, so that whatever comes back is late.
-5. A question that was stopped, or that raised, is not asked again by itself: only `forgive` or another one goes on.
+5. Meanwhile a glimpse of it may be told: what some of the looks showed. Answers that are quick come without.
+6. A question that was stopped, or that raised, is not asked again by itself: only `forgive` or another one goes on.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -16,10 +18,17 @@ from psygnal import Signal
 from napari_segnext.annotator.answers import Answer, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_segnext.annotator.answers import Answerer
     from napari_segnext.annotator.coordinates import ShownSlice
     from napari_segnext.annotator.executor import Executor
     from napari_segnext.prompts import Prompt
+    from napari_segnext.session import Prediction
+
+
+GLIMPSE_SECONDS = 0.15
+"""Least time between a question and a glimpse, and from one glimpse to the next."""
 
 
 class Asker:
@@ -35,6 +44,8 @@ class Asker:
 
     answered = Signal(Answer)
     """The answer to the newest question."""
+    glimpsed = Signal(Answer)
+    """What is seen while the answer to the newest question is being made; not complete."""
     busy_changed = Signal(str)
     """What is being computed, in words; empty when there is nothing to do."""
     failed = Signal(object)
@@ -148,11 +159,21 @@ class Asker:
         if request is None:
             return
         answerer = self._answerer
+        teller = _Unhurried(lambda prediction: self._tell_glimpse(request, prediction))
         self._executor.submit(
-            lambda: answerer.answer(request, is_wanted=lambda: self._number == request.number),
+            lambda: answerer.answer(request, is_wanted=lambda: self._number == request.number, on_glimpse=teller.tell),
             self._on_answer,
             self._on_error,
         )
+
+    def _tell_glimpse(self, request: Request, prediction: Prediction) -> None:
+        """Called in the worker."""
+        glimpse = Answer(request, prediction, is_complete=False)
+        self._executor.tell(lambda: self._on_glimpse(glimpse))
+
+    def _on_glimpse(self, glimpse: Answer) -> None:
+        if self._running is glimpse.request and glimpse.request.number == self._number:
+            self.glimpsed.emit(glimpse)
 
     def _on_answer(self, answer: Answer) -> None:
         self._running = None
@@ -175,3 +196,24 @@ class Asker:
     def _tell_busy(self) -> None:
         if not self._is_closed:
             self.busy_changed.emit(self.busy_text)
+
+
+class _Unhurried:
+    """Tells predictions, but none too soon after the last one or after the beginning.
+
+    Parameters
+    ----------
+    tell
+        To whom.
+    """
+
+    def __init__(self, tell: Callable[[Prediction], None]) -> None:
+        self._tell = tell
+        self._last = time.monotonic()
+
+    def tell(self, prediction: Prediction) -> None:
+        """Tell it if it is time to."""
+        now = time.monotonic()
+        if now - self._last >= GLIMPSE_SECONDS:
+            self._last = now
+            self._tell(prediction)

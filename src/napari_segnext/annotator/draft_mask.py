@@ -50,8 +50,8 @@ def mask_to_accept(shown: ShownSlice, state: SliceState, spacing: Spacing) -> Ma
     mask = state.mask(spacing)
     if mask is None:
         raise StillComputingError(
-            "the mask that is shown is older than the prompts or the zoom; wait until the new one is there, then "
-            "accept."
+            "the mask that is shown is a first glimpse, or older than the prompts or the zoom; wait until the new one "
+            "is there, then accept."
         )
     return mask
 

@@ -24,7 +24,7 @@ class NothingToAcceptError(AnnotatorError):
 
 
 class StillComputingError(AnnotatorError):
-    """The mask that is shown is older than the prompts or the zoom."""
+    """The mask that is shown is a first glimpse, or older than the prompts or the zoom."""
 
 
 class NoFreeLabelError(AnnotatorError):

@@ -17,6 +17,10 @@ class Executor(Protocol):
         """Run `work` somewhere, then call one of the two on the viewer's thread."""
         ...
 
+    def tell(self, callback: Callable[[], None]) -> None:
+        """Call back on the viewer's thread, from within work."""
+        ...
+
     def defer(self, callback: Callable[[], None]) -> None:
         """Call back on the viewer's thread, once what is going on there has come to its end."""
         ...
@@ -35,6 +39,10 @@ class ImmediateExecutor:
             on_error(error)
             raise
         on_result(result)
+
+    def tell(self, callback: Callable[[], None]) -> None:
+        """Call back now."""
+        callback()
 
     def defer(self, callback: Callable[[], None]) -> None:
         """Call back now."""

@@ -9,7 +9,8 @@ from napari_segnext.session.prediction import DEFAULT_THRESHOLD, Prediction
 from napari_segnext.session.preprocess import image_to_rgb, stack_channels, stretch_channel
 from napari_segnext.session.pyramid import ImagePyramid
 from napari_segnext.session.seen_planes import SeenChannel, SeenPlanes, seen_plane
-from napari_segnext.session.session import Session, Step, shared_cache
+from napari_segnext.session.session import Session, shared_cache
+from napari_segnext.session.timeline import Step
 
 __all__ = [
     "DEFAULT_THRESHOLD",

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     Look: TypeAlias = Callable[[Window, "Prediction | None"], "Prediction"]
     """(where, the last answer) → an answer."""
 
+    Glimpse: TypeAlias = Callable[["Prediction"], None]
+    """Gets what is seen so far, while the answer is still being made."""
+
     class LookOneWay(Protocol):
         """(where, the last answer, whether to look at the mirror image) → an answer."""
 
@@ -108,6 +111,7 @@ def predict_zoomed(
     threshold: float = DEFAULT_THRESHOLD,
     looks_wider: bool = True,
     is_wanted: Callable[[], bool] = lambda: True,
+    on_glimpse: Glimpse = lambda _: None,
 ) -> Prediction:
     """Answer all prompts at once, on a window about the object.
 
@@ -125,6 +129,9 @@ def predict_zoomed(
         Whether a correction is answered on a wider window, too.
     is_wanted
         Asked before each look; windows that are new are encoded then.
+    on_glimpse
+        Gets what may be shown until the answer is there: of a first look, the most certain answer so far; of others,
+        the one before the second look.
 
     Raises
     ------
@@ -148,12 +155,12 @@ def predict_zoomed(
             raise PredictionCancelled
         return _seen(views.of(window, is_mirrored=is_mirrored), views, prompts, previous, threshold)
 
-    look: Look = partial(_seen_both_ways, seen, views)
+    look: Look = partial(_seen_both_ways, seen, views, on_glimpse)
     if previous is None:
-        prediction = _approached(look, prompts, views)
+        prediction = _approached(seen, look, prompts, views, on_glimpse)
     else:
         if not isinstance(prompts.items[-1], MaskPrompt):
-            look = _corrected(seen, views, prompts, looks_wider=looks_wider)
+            look = _corrected(seen, views, prompts, on_glimpse, looks_wider=looks_wider)
         prediction = look(_window_after(previous, prompts, lattice), previous)
 
     # an answer that runs on beyond its window
@@ -184,19 +191,27 @@ def starting_from(mask: Mask | Probability, views: ImageViews | None) -> Predict
     return Prediction(window, blocks, views.image_shape, factor=factor)
 
 
-def _seen_both_ways(seen: LookOneWay, views: ImageViews, window: Window, previous: Prediction | None) -> Prediction:
+def _seen_both_ways(
+    seen: LookOneWay, views: ImageViews, on_glimpse: Glimpse, window: Window, previous: Prediction | None
+) -> Prediction:
     """The answer on a window as it is and, if that helps the model, mirrored."""
     answer = seen(window, previous)
-    return mean_answer(answer, seen(window, previous, is_mirrored=True)) if views.sees_mirrored else answer
+    if not views.sees_mirrored:
+        return answer
+    on_glimpse(answer)
+    return mean_answer(answer, seen(window, previous, is_mirrored=True))
 
 
-def _corrected(seen: LookOneWay, views: ImageViews, prompts: Prompts, *, looks_wider: bool) -> Look:
+def _corrected(
+    seen: LookOneWay, views: ImageViews, prompts: Prompts, on_glimpse: Glimpse, *, looks_wider: bool
+) -> Look:
     """How corrections are looked at; see `corrections.py`."""
     given = Prompts(tuple(prompt for prompt in prompts if isinstance(prompt, Click)))
 
     def look(window: Window, previous: Prediction | None) -> Prediction:
         answer, wider = seen(window, previous), wider_window(window, views.image_shape, views.lattice)
         if looks_wider and (views.sees_mirrored or wider != window):
+            on_glimpse(answer)
             answer = mean_answer(answer, seen(wider, previous, is_mirrored=views.sees_mirrored))
         view = views.of(window)
         return following(answer, views.clicks(given, view), view.embedding.levels[0])
@@ -204,7 +219,7 @@ def _corrected(seen: LookOneWay, views: ImageViews, prompts: Prompts, *, looks_w
     return look
 
 
-def _approached(look: Look, prompts: Prompts, views: ImageViews) -> Prediction:
+def _approached(seen: LookOneWay, look: Look, prompts: Prompts, views: ImageViews, on_glimpse: Glimpse) -> Prediction:
     """The first answer: on a window about outlines, or the most certain one of several windows about clicks."""
     image_shape, lattice = views.image_shape, views.lattice
     outlined, about = extent_of_outlines(prompts, image_shape), extent_of_prompts(prompts, image_shape)
@@ -214,9 +229,10 @@ def _approached(look: Look, prompts: Prompts, views: ImageViews) -> Prediction:
     if about is None:
         nowhere = Window.whole(image_shape)
         return look(approach_windows(nowhere, image_shape, lattice)[0], None)
-    answers = [look(window, None) for window in approach_windows(about, image_shape, lattice)]
-    scores = [_certainty(answer) - COARSER_IS_BETTER_BY * level for level, answer in enumerate(answers)]
-    found = answers[int(np.argmax(scores))]
+    found = _most_certain(seen, approach_windows(about, image_shape, lattice), on_glimpse)
+    if views.sees_mirrored:
+        # one way is enough to choose a window, not to answer
+        found = mean_answer(found, seen(found.window, None, is_mirrored=True))
 
     # a closer look at what was found, unless it leaves more doubt
     window = _window_after(found, prompts, lattice)
@@ -224,6 +240,19 @@ def _approached(look: Look, prompts: Prompts, views: ImageViews) -> Prediction:
         return found
     closer = look(window, found)
     return found if _certainty(closer) < _certainty(found) - COARSER_IS_BETTER_BY else closer
+
+
+def _most_certain(seen: LookOneWay, windows: list[Window], on_glimpse: Glimpse) -> Prediction:
+    """The most certain answer on windows of falling size, each seen as it is."""
+    found, highest = seen(windows[0], None), -np.inf
+    for level, window in enumerate(windows):
+        answer = found if level == 0 else seen(window, None)
+        certainty = _certainty(answer)
+        if certainty - COARSER_IS_BETTER_BY * level > highest:
+            found, highest = answer, certainty - COARSER_IS_BETTER_BY * level
+            if certainty > 0:
+                on_glimpse(found)
+    return found
 
 
 def _enclosed(prompts: Prompts, window: Window, views: ImageViews) -> Prediction:

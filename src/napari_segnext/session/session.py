@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +24,11 @@ from napari_segnext.session.embedding_store import EmbeddingStore
 from napari_segnext.session.predict import PredictionCancelled, predict, predict_zoomed, starting_from
 from napari_segnext.session.prediction import DEFAULT_THRESHOLD, Prediction
 from napari_segnext.session.pyramid import ImagePyramid
+from napari_segnext.session.timeline import Step, Timeline
 from napari_segnext.session.views import ImageViews, clicks_in_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from napari_segnext.models.interface import ImageEmbedding, InteractiveModel
     from napari_segnext.session.preprocess import ContrastLimits
     from napari_segnext.session.views import View
-
-MAX_UNDO_STEPS = 100
-MAX_UNDO_BYTES = 256_000_000
-"""Of the probabilities that the timeline of one session keeps; the oldest edits go first, the current one stays."""
 
 _SHARED_CACHE = EmbeddingCache()
 
@@ -59,20 +55,8 @@ def forget_shared_embeddings() -> None:
     _SHARED_CACHE.clear()
 
 
-@dataclass(frozen=True)
-class Step:
-    """One prompt and the answer after it.
-
-    Attributes
-    ----------
-    prompt
-        What was added.
-    prediction
-        The answer to it and to all prompts before it.
-    """
-
-    prompt: Prompt
-    prediction: Prediction
+def _unseen(glimpse: Prediction) -> None:
+    """What nobody looks at."""
 
 
 class Session:
@@ -144,8 +128,7 @@ class Session:
         self._image_shape = views.image_shape
         # without zoom the pixels are not needed any more
         self._views = views if zooms else None
-        self._timeline: list[tuple[Step, ...]] = [()]
-        self._now = 0
+        self._timeline = Timeline()
 
     @property
     def model(self) -> InteractiveModel:
@@ -170,7 +153,7 @@ class Session:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The current steps, oldest first."""
-        return self._timeline[self._now]
+        return self._timeline.steps
 
     @property
     def prompts(self) -> Prompts:
@@ -185,12 +168,12 @@ class Session:
     @property
     def can_undo(self) -> bool:
         """Whether there is an edit to take back."""
-        return self._now > 0
+        return self._timeline.can_undo
 
     @property
     def can_redo(self) -> bool:
         """Whether there is an edit to repeat."""
-        return self._now < len(self._timeline) - 1
+        return self._timeline.can_redo
 
     def depth_map(self) -> NDArray[np.float32] | None:
         """`(H, W)` in [0, 1]: the depth that was given or the model sees in the whole image; None if it reads none.
@@ -231,7 +214,7 @@ class Session:
             If the prompt lies wholly outside the image or does not fit it; the session is then unchanged.
         """
         steps = self._replayed(self.steps, [prompt])
-        self._remember(steps)
+        self._timeline.remember(steps)
         return steps[-1].prediction
 
     def set_mask(self, mask: ArrayLike) -> Prediction:
@@ -259,7 +242,13 @@ class Session:
         self.update(self.prompts.replacing(old, new))
         return self.steps[-1].prediction
 
-    def update(self, prompts: Iterable[Prompt], *, is_wanted: Callable[[], bool] = lambda: True) -> Prediction | None:
+    def update(
+        self,
+        prompts: Iterable[Prompt],
+        *,
+        is_wanted: Callable[[], bool] = lambda: True,
+        on_glimpse: Callable[[Prediction], None] = _unseen,
+    ) -> Prediction | None:
         """Make the prompts these, in one edit that can be undone.
 
         The steps of the longest common beginning are kept; what follows is predicted anew.
@@ -270,6 +259,9 @@ class Session:
             All prompts, in order.
         is_wanted
             Asked before each prediction; once it says no, `PredictionCancelled` is raised and nothing changes.
+        on_glimpse
+            Gets answers of some looks while the one to the last prompt is being made, with zoom only: something to show
+            meanwhile, often good, and never kept.
 
         Returns
         -------
@@ -280,8 +272,8 @@ class Session:
         n_kept = _common_length([step.prompt for step in self.steps], wanted)
         if n_kept == len(wanted) == len(self.steps):
             return self.prediction
-        steps = self._replayed(self.steps[:n_kept], wanted[n_kept:], is_wanted)
-        self._remember(steps)
+        steps = self._replayed(self.steps[:n_kept], wanted[n_kept:], is_wanted, on_glimpse)
+        self._timeline.remember(steps)
         return self.prediction
 
     def answer_from(self, prior: Probability, prompts: Iterable[Prompt] = ()) -> Prediction:
@@ -301,34 +293,37 @@ class Session:
         """
         # the mask goes last: the window is laid about the object, as if it had not been looked at before
         said = Prompts((*prompts, MaskPrompt(prior > DEFAULT_THRESHOLD)))
-        return self._predicted(said, starting_from(np.asarray(prior, np.float32), self._views), lambda: True)
+        return self._predicted(said, starting_from(np.asarray(prior, np.float32), self._views))
 
     def undo(self) -> Prediction | None:
         """Take back the last edit; returns the answer before it. Does nothing if there is no edit."""
-        self._now = max(0, self._now - 1)
+        self._timeline.undo()
         return self.prediction
 
     def redo(self) -> Prediction | None:
         """Repeat the edit that was taken back last. Does nothing if there is none."""
-        self._now = min(len(self._timeline) - 1, self._now + 1)
+        self._timeline.redo()
         return self.prediction
 
     def reset(self) -> None:
         """Remove all prompts; can be undone."""
         if self.steps:
-            self._remember(())
+            self._timeline.remember(())
 
     def _replayed(
         self,
         steps: tuple[Step, ...],
-        prompts: Iterable[Prompt],
+        prompts: Sequence[Prompt],
         is_wanted: Callable[[], bool] = lambda: True,
+        on_glimpse: Callable[[Prediction], None] = _unseen,
     ) -> tuple[Step, ...]:
-        for prompt in prompts:
+        for number, prompt in enumerate(prompts, start=1):
             if not is_wanted():
                 raise PredictionCancelled
             so_far = Prompts((*(step.prompt for step in steps), prompt))
-            steps = (*steps, Step(prompt, self._predicted(so_far, self._previous(steps, prompt), is_wanted)))
+            glimpse = on_glimpse if number == len(prompts) else _unseen
+            prediction = self._predicted(so_far, self._previous(steps, prompt), is_wanted, glimpse)
+            steps = (*steps, Step(prompt, prediction))
         return steps
 
     def _previous(self, steps: tuple[Step, ...], prompt: Prompt) -> Prediction | None:
@@ -352,7 +347,13 @@ class Session:
                 "with a crop or a coarser level."
             )
 
-    def _predicted(self, prompts: Prompts, previous: Prediction | None, is_wanted: Callable[[], bool]) -> Prediction:
+    def _predicted(
+        self,
+        prompts: Prompts,
+        previous: Prediction | None,
+        is_wanted: Callable[[], bool] = lambda: True,
+        on_glimpse: Callable[[Prediction], None] = _unseen,
+    ) -> Prediction:
         if self._views is not None:
             return predict_zoomed(
                 self._views,
@@ -361,24 +362,10 @@ class Session:
                 threshold=self._threshold,
                 looks_wider=self._looks_wider,
                 is_wanted=is_wanted,
+                on_glimpse=on_glimpse,
             )
         probability = None if previous is None else previous.probability
         return predict(self._model, self.embedding, prompts, probability, threshold=self._threshold)
-
-    def _remember(self, steps: tuple[Step, ...]) -> None:
-        """Append to the timeline, dropping what was undone and what is too old."""
-        timeline = [*self._timeline[: self._now + 1], steps][-(MAX_UNDO_STEPS + 1) :]
-        while len(timeline) > 1 and _n_bytes(timeline, but=steps) > MAX_UNDO_BYTES:
-            timeline = timeline[1:]
-        self._timeline = timeline
-        self._now = len(timeline) - 1
-
-
-def _n_bytes(timeline: list[tuple[Step, ...]], *, but: tuple[Step, ...]) -> int:
-    """Size of all answers of a timeline, each counted once, but those that stay in any case."""
-    kept = {id(step.prediction) for step in but}
-    predictions = {id(step.prediction): step.prediction for steps in timeline for step in steps}
-    return sum(prediction.n_bytes for key, prediction in predictions.items() if key not in kept)
 
 
 def prefers_zoom(model: InteractiveModel) -> bool:

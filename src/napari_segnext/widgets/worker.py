@@ -46,6 +46,10 @@ class QtExecutor:
 
         threading.Thread(target=run, name="napari-segnext").start()
 
+    def tell(self, callback: Callable[[], None]) -> None:
+        """Call back on the GUI thread; for work that has something to say before it is done."""
+        _courier().arrived.emit(lambda: None if self._is_closed else callback())
+
     def defer(self, callback: Callable[[], None]) -> None:
         """Call back on the GUI thread once the event that is being handled is done."""
         QTimer.singleShot(0, lambda: None if self._is_closed else callback())
