@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,8 +104,14 @@ class Prompts:
         PromptOutsideImageError
             If a prompt lies wholly outside the image.
         """
-        rows = [clicks_from_prompt(prompt, image_shape, spacing_px=spacing_px) for prompt in self.items]
-        return np.concatenate(rows, axis=0) if rows else np.zeros((0, 3), np.float32)
+        rows = [np.zeros((0, 3), np.float32)]
+        # clicks are many, and all in a row become one array
+        for are_clicks, prompts in groupby(self.items, key=lambda prompt: isinstance(prompt, Click)):
+            if are_clicks:
+                rows.append(_clicks([prompt for prompt in prompts if isinstance(prompt, Click)], image_shape))
+            else:
+                rows += [clicks_from_prompt(prompt, image_shape, spacing_px=spacing_px) for prompt in prompts]
+        return np.concatenate(rows, axis=0)
 
 
 def clicks_from_prompt(prompt: Prompt, image_shape: Shape2D, *, spacing_px: float) -> NDArray[np.float32]:
@@ -142,7 +148,7 @@ def clicks_from_prompt(prompt: Prompt, image_shape: Shape2D, *, spacing_px: floa
     """
     match prompt:
         case Click():
-            return _click(prompt, image_shape)
+            return _clicks([prompt], image_shape)
         case Box():
             outline = np.array(
                 [
@@ -166,11 +172,14 @@ def clicks_from_prompt(prompt: Prompt, image_shape: Shape2D, *, spacing_px: floa
             return np.zeros((0, 3), np.float32)
 
 
-def _click(click: Click, image_shape: Shape2D) -> NDArray[np.float32]:
-    point = np.array([[click.row, click.column]])
-    if not _is_inside(point, image_shape).all():
-        raise PromptOutsideImageError("click", f"({click.row:g}, {click.column:g})", image_shape)
-    return _signed(_onto_centres(point, image_shape), is_positive=click.is_positive)
+def _clicks(clicks: list[Click], image_shape: Shape2D) -> NDArray[np.float32]:
+    points = np.array([(click.row, click.column) for click in clicks])
+    is_inside = _is_inside(points, image_shape)
+    if not is_inside.all():
+        outside = clicks[int(np.argmin(is_inside))]
+        raise PromptOutsideImageError("click", f"({outside.row:g}, {outside.column:g})", image_shape)
+    signs = np.where([click.is_positive for click in clicks], 1, -1)
+    return np.column_stack([_onto_centres(points, image_shape), signs]).astype(np.float32)
 
 
 def _scribble(scribble: Scribble, image_shape: Shape2D, spacing_px: float) -> NDArray[np.float32]:

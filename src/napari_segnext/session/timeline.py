@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,9 @@ class Timeline:
     def __init__(self) -> None:
         self._edits: list[tuple[Step, ...]] = [()]
         self._now = 0
+        # of each answer, by its id, how many edits hold it; and the size of all together
+        self._n_holders: Counter[int] = Counter()
+        self._n_bytes = 0
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -62,15 +66,30 @@ class Timeline:
 
     def remember(self, steps: tuple[Step, ...]) -> None:
         """Make these the current steps, dropping what was undone and what is too old."""
-        edits = [*self._edits[: self._now + 1], steps][-(MAX_UNDO_STEPS + 1) :]
-        while len(edits) > 1 and _n_bytes(edits, but=steps) > MAX_UNDO_BYTES:
-            edits = edits[1:]
+        for undone in self._edits[self._now + 1 :]:
+            self._let_go(undone)
+        edits = [*self._edits[: self._now + 1], steps]
+        self._take(steps)
+        n_current = sum(prediction.n_bytes for prediction in _answers(steps).values())
+        while len(edits) > 1 and (len(edits) > MAX_UNDO_STEPS + 1 or self._n_bytes - n_current > MAX_UNDO_BYTES):
+            self._let_go(edits.pop(0))
         self._edits = edits
         self._now = len(edits) - 1
 
+    def _take(self, steps: tuple[Step, ...]) -> None:
+        for key, prediction in _answers(steps).items():
+            if self._n_holders[key] == 0:
+                self._n_bytes += prediction.n_bytes
+            self._n_holders[key] += 1
 
-def _n_bytes(edits: list[tuple[Step, ...]], *, but: tuple[Step, ...]) -> int:
-    """Size of all answers of some edits, each counted once, but those that stay in any case."""
-    kept = {id(step.prediction) for step in but}
-    predictions = {id(step.prediction): step.prediction for steps in edits for step in steps}
-    return sum(prediction.n_bytes for key, prediction in predictions.items() if key not in kept)
+    def _let_go(self, steps: tuple[Step, ...]) -> None:
+        for key, prediction in _answers(steps).items():
+            self._n_holders[key] -= 1
+            if self._n_holders[key] == 0:
+                del self._n_holders[key]
+                self._n_bytes -= prediction.n_bytes
+
+
+def _answers(steps: tuple[Step, ...]) -> dict[int, Prediction]:
+    """The answers of some steps, each once."""
+    return {id(step.prediction): step.prediction for step in steps}
