@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_segnext import Click, Session, load_model
+from napari_segnext import Box, Click, Session, load_model
 from napari_segnext.models.interface import ImageEmbedding
 from napari_segnext.session import (
     CpuFallback,
@@ -196,7 +196,7 @@ class TestRounding:
 
         def answer(cache: EmbeddingCache) -> np.ndarray:
             session = Session(model, image, cache=cache)
-            session.add(Click(80, 60))
+            session.add(Box(20, 20, 90, 90))
             probability = session.add(Click(20, 200, is_positive=False)).probability
             cache.flush()
             return probability

@@ -92,7 +92,9 @@ class EmbeddingStore:
         self._writer: ThreadPoolExecutor | None = None
         self._pending: deque[Future[bool]] = deque()
         self._quiet_at = 0.0
-        self._is_in_a_hurry = threading.Event()
+        # of the writer, when it waits for quiet and should not any more
+        self._wake = threading.Event()
+        self._n_flushing = 0
 
     @classmethod
     def of(cls, settings: DiskCacheSettings) -> EmbeddingStore:
@@ -158,6 +160,8 @@ class EmbeddingStore:
             self._quiet_at = time.monotonic() + QUIET_S
             future = self._writer.submit(self._write_in_quiet, key, embedding)
             self._pending.append(future)
+        if len(self._pending) >= MAX_PENDING // 2:
+            self._wake.set()
         future.add_done_callback(_log_failure)
         if first is not None:
             first.exception()
@@ -166,10 +170,12 @@ class EmbeddingStore:
         """Wait for what `write_later` was given."""
         with self._lock:
             pending = [*self._pending]
-        self._is_in_a_hurry.set()
+            self._n_flushing += 1
+        self._wake.set()
         for future in pending:
             future.exception()
-        self._is_in_a_hurry.clear()
+        with self._lock:
+            self._n_flushing -= 1
 
     def clear(self) -> tuple[int, int]:
         """Delete all entries, and unfinished files that nobody writes; (number of entries, bytes) that are gone."""
@@ -185,9 +191,12 @@ class EmbeddingStore:
         return n_entries, n_bytes
 
     def _write_in_quiet(self, key: str, embedding: ImageEmbedding) -> bool:
-        while len(self._pending) < MAX_PENDING // 2 and (wait_s := self._quiet_at - time.monotonic()) > 0:
-            if self._is_in_a_hurry.wait(wait_s):
+        while self._n_flushing == 0 and len(self._pending) < MAX_PENDING // 2:
+            wait_s = self._quiet_at - time.monotonic()
+            if wait_s <= 0:
                 break
+            self._wake.wait(wait_s)
+            self._wake.clear()
         return self.write(key, embedding)
 
     def _path(self, key: str) -> Path:

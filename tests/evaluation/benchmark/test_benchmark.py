@@ -24,6 +24,13 @@ from napari_segnext.models.interface import ImageEmbedding
 SMALL = BenchmarkSettings(image_shape=(40, 60), repeats=3, grid=4, batch=2)
 
 
+@pytest.fixture(autouse=True)
+def _small_peak(monkeypatch):
+    """The machine's peak is measured with small matrices, in no time."""
+    monkeypatch.setattr("napari_segnext.evaluation.benchmark.machine._SIDE", {"cpu": 64})
+    monkeypatch.setattr("napari_segnext.evaluation.benchmark.machine._COPIED_FLOATS", 2**12)
+
+
 class Counting:
     """A contender that counts what it is asked, and does `n` products of matrices for each answer."""
 
