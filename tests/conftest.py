@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from pathlib import Path
@@ -43,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Workers, which are started after this, inherit what is set here."""
     if getattr(config.option, "numprocesses", None):
         share_threads(os.environ)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now is no garbage, and need not be searched for it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class FakeModel:
