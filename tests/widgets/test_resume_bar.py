@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,9 +37,26 @@ def saved_labels(folder):
     return None if found is None or found.labels is None else np.unique(found.labels).tolist()
 
 
+@pytest.fixture(scope="module")
+def first_work(tmp_path_factory):
+    """Where the work of `left_behind` is kept for the next test: labels, name of its folder, and a copy of that."""
+    return {"copy": tmp_path_factory.mktemp("work") / "copy"}
+
+
 @pytest.fixture
-def left_behind(scene):
-    """One named object and a click, saved; the program is gone."""
+def left_behind(request, first_work, autosave_root):
+    """One named object and a click, saved; the program is gone. It is done by hand once, and copied from then on."""
+    if "labels" not in first_work:
+        labels, folder = _annotate_and_leave(request.getfixturevalue("scene"))
+        shutil.copytree(folder, first_work["copy"])
+        first_work |= {"labels": labels, "name": folder.name}
+    folder = autosave_root / first_work["name"]
+    if not folder.exists():
+        shutil.copytree(first_work["copy"], folder)
+    return first_work["labels"].copy(), folder
+
+
+def _annotate_and_leave(scene):
     accept_at(scene, (20, 30))
     scene.annotator.rename(1, "first")
     scene.annotator.use_tool("click")
@@ -204,21 +222,31 @@ class TestStartingAnew:
 
 
 class TestSpoiledWork:
-    @pytest.mark.parametrize("name", ["prompts.json", "labels.tif", POINTER_NAME])
-    def test_is_told_and_moved_aside(self, left_behind, make_scene, name):
+    def test_is_told_and_moved_aside(self, left_behind, make_scene, tmp_path, subtests):
         _, folder = left_behind
-        (path,) = [*folder.glob(f"state-*/{name}"), *folder.glob(name)]
-        spoiled = b"\xff\xfe{" if name != "labels.tif" else path.read_bytes()[:-90] + bytes(90)
-        path.write_bytes(spoiled)
+        sound = shutil.copytree(folder, tmp_path / "sound")
         scene = make_scene()
-        scene.start()
-        assert not scene.widget._resume_bar.isVisible()
-        assert scene.status.startswith("⚠ Earlier work on this image cannot be read; it is kept in")
-        (aside,) = folder.parent.glob("*.older-*")
-        (path,) = [*aside.glob(f"state-*/{name}"), *aside.glob(name)]
-        assert path.read_bytes() == spoiled
-        accept_at(scene, (40, 40))
-        scene.wait_until(lambda: saved_labels(folder) == [0, 1])
+        (image,) = scene.viewer.layers
+        bar = scene.widget._resume_bar
+        for name in ("prompts.json", "labels.tif", POINTER_NAME):
+            shutil.rmtree(folder.parent)
+            shutil.copytree(sound, folder)
+            with subtests.test(msg=name):
+                assert saved_labels(folder) == [0, 1]
+                (path,) = [*folder.glob(f"state-*/{name}"), *folder.glob(name)]
+                spoiled = b"\xff\xfe{" if name != "labels.tif" else path.read_bytes()[:-90] + bytes(90)
+                path.write_bytes(spoiled)
+                scene.start()
+                assert not bar.isVisible()
+                assert scene.status.startswith("⚠ Earlier work on this image cannot be read; it is kept in")
+                (aside,) = folder.parent.glob("*.older-*")
+                (path,) = [*aside.glob(f"state-*/{name}"), *aside.glob(name)]
+                assert path.read_bytes() == spoiled
+                accept_at(scene, (40, 40))
+                scene.wait_until(lambda: saved_labels(folder) == [0, 1])
+            scene.viewer.layers.clear()
+            bar._last_autosave.wait()
+            scene.viewer.add_layer(image)
 
 
 class TestFullDisk:
