@@ -211,19 +211,25 @@ class TestObjects:
         assert len(scene.layers.points.data) == 0
         assert "Object 2 accepted" in scene.status
 
-    @pytest.mark.parametrize("role", ["image", "points", "shapes", "scribbles", "output"])
-    def test_keys_work_whatever_layer_is_selected(self, scene, role):
-        scene.hand.click((20, 30))
-        scene.settle()
-        scene.viewer.layers.selection.active = getattr(scene.layers, role)
-        for key, modifiers, n_prompts in (("U", (), 0), ("U", ("shift",), 1), ("K", (), 0), ("U", (), 1)):
-            scene.hand.key(key, *modifiers)
+    def test_keys_work_whatever_layer_is_selected(self, scene, subtests):
+        for role in ("image", "points", "shapes", "scribbles", "output"):
+            with subtests.test(msg=role):
+                assert not scene.layers.output.data.any()
+                scene.annotator.use_tool("click")
+                scene.hand.click((20, 30))
+                scene.settle()
+                scene.viewer.layers.selection.active = getattr(scene.layers, role)
+                for key, modifiers, n_prompts in (("U", (), 0), ("U", ("shift",), 1), ("K", (), 0), ("U", (), 1)):
+                    scene.hand.key(key, *modifiers)
+                    scene.settle()
+                    assert len(scene.annotator.prompts) == n_prompts
+                    assert len(scene.layers.points.data) == n_prompts
+                scene.hand.key("N")
+                scene.settle()
+                assert scene.layers.output.data.sum() == DISK
+            scene.hand.key("U")
+            scene.hand.key("K")
             scene.settle()
-            assert len(scene.annotator.prompts) == n_prompts
-            assert len(scene.layers.points.data) == n_prompts
-        scene.hand.key("N")
-        scene.settle()
-        assert scene.layers.output.data.sum() == DISK
 
     def test_ctrl_z_is_ours_on_clicks_and_naparis_on_labels(self, scene):
         scene.hand.click((20, 30))

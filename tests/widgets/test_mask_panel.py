@@ -106,38 +106,37 @@ class TestCleanup:
         assert panel.sizes["opening"].value() == 0
         assert scene.annotator.mask.sum() == n_both
 
-    @pytest.mark.parametrize(
-        ("name", "value", "place", "is_inside"),
-        [
+    def test_each_control_does_what_it_says_and_undo_takes_it_back(self, blob_scene, subtests):
+        scene, panel = blob_scene, blob_scene.widget._mask_panel
+        before = scene.annotator.mask.copy()
+        for name, value, place, is_inside in (
             ("fills_holes", None, (29, 29), True),
             ("keeps_prompted", None, (60, 60), False),
             ("min_component", 5, (60, 60), False),
             ("opening", 2, (30, 44), False),
             ("closing", 3, (29, 29), True),
             ("smoothing", 3, (30, 45), False),
-        ],
-    )
-    def test_each_control_does_what_it_says_and_undo_takes_it_back(self, blob_scene, name, value, place, is_inside):
-        scene, panel = blob_scene, blob_scene.widget._mask_panel
-        before = scene.annotator.mask.copy()
-        assert before[place] != is_inside
-        if value is None:
-            box = getattr(panel, name)
-            QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
-        else:
-            spin = panel.sizes[name]
-            spin.lineEdit().selectAll()
-            QTest.keyClicks(spin.lineEdit(), f"{value}.00".replace(".", spin.locale().decimalPoint()))
-            QTest.keyClick(spin.lineEdit(), Qt.Key.Key_Return)
-        assert getattr(scene.annotator.cleanup, name) == (value or True)
-        assert scene.annotator.mask[place] == is_inside
-        assert (scene.layers.preview.data[place] in (1, 2)) == is_inside
-        assert scene.annotator.mask[25, 25]
-        scene.hand.key("U")
-        scene.settle()
-        np.testing.assert_array_equal(scene.annotator.mask, before)
-        assert not getattr(scene.annotator.cleanup, name)
-        assert (panel.sizes[name].value() == 0) if value else not getattr(panel, name).isChecked()
+        ):
+            with subtests.test(msg=name):
+                np.testing.assert_array_equal(scene.annotator.mask, before)
+                assert before[place] != is_inside
+                if value is None:
+                    box = getattr(panel, name)
+                    QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+                else:
+                    spin = panel.sizes[name]
+                    spin.lineEdit().selectAll()
+                    QTest.keyClicks(spin.lineEdit(), f"{value}.00".replace(".", spin.locale().decimalPoint()))
+                    QTest.keyClick(spin.lineEdit(), Qt.Key.Key_Return)
+                assert getattr(scene.annotator.cleanup, name) == (value or True)
+                assert scene.annotator.mask[place] == is_inside
+                assert (scene.layers.preview.data[place] in (1, 2)) == is_inside
+                assert scene.annotator.mask[25, 25]
+                scene.hand.key("U")
+                scene.settle()
+                np.testing.assert_array_equal(scene.annotator.mask, before)
+                assert not getattr(scene.annotator.cleanup, name)
+                assert (panel.sizes[name].value() == 0) if value else not getattr(panel, name).isChecked()
 
     @pytest.mark.parametrize("side", [40.0, 0.1, 1e-6])
     def test_sizes_can_be_as_small_as_a_pixel_and_no_larger_than_can_be_computed(self, make_scene, side):
@@ -189,18 +188,19 @@ class TestOverlap:
         rows, columns = np.mgrid[-4:5, -4:5]
         return int(((rows**2 + columns**2 <= 4) & ((rows - 1) ** 2 + (columns - 1) ** 2 <= 4)).sum())
 
-    def test_keep(self, panel, over_first, n_shared):
-        panel.overlap.setCurrentText("keep")
-        assert over_first() == [DISK, DISK - n_shared]
-
-    def test_overwrite(self, panel, over_first, n_shared):
-        panel.overlap.setCurrentText("overwrite")
-        assert over_first() == [DISK - n_shared, DISK]
-
-    def test_overwriting_stops_at_locked_objects(self, panel, scene, over_first, n_shared):
-        panel.overlap.setCurrentText("overwrite")
-        scene.annotator.lock(1)
-        assert over_first() == [DISK, DISK - n_shared]
+    def test_keep_and_overwrite_which_stops_at_locked_objects(self, panel, scene, over_first, n_shared, subtests):
+        for choice, is_locked, sizes in (
+            ("keep", False, [DISK, DISK - n_shared]),
+            ("overwrite", False, [DISK - n_shared, DISK]),
+            ("overwrite", True, [DISK, DISK - n_shared]),
+        ):
+            with subtests.test(msg=choice, is_locked=is_locked):
+                panel.overlap.setCurrentText(choice)
+                if is_locked:
+                    scene.annotator.lock(1)
+                assert over_first() == sizes
+            scene.hand.key("U")
+            scene.settle()
 
     def test_ask(self, panel, scene, over_first, n_shared):
         panel.overlap.setCurrentText("ask")
@@ -294,27 +294,28 @@ class TestViews:
 
 
 class TestMasksToStartFrom:
-    @pytest.mark.parametrize(
-        ("shape", "place"),
-        [((80, 100), {}), ((40, 50), {"scale": (2, 2), "translate": (0.5, 0.5)})],
-        ids=["same grid", "coarser"],
-    )
-    def test_from_a_layer(self, panel, scene, shape, place):
-        factor = 80 // shape[0]
-        labels = np.zeros(shape, np.uint8)
-        labels[40 // factor : 48 // factor, 60 // factor : 72 // factor] = 5
-        layer = scene.viewer.add_labels(labels, name="theirs", **place)
-        layer.selected_label = 5
-        assert not panel.take_mask.isEnabled()
-        panel.mask_layer.pick(layer)
-        scene.press(panel.take_mask)
-        scene.settle()
-        expected = np.zeros((80, 100), bool)
-        expected[40:48, 60:72] = True
-        np.testing.assert_array_equal(scene.annotator.prompts.items[-1].mask, expected)
-        scene.hand.key("U")
-        scene.settle()
-        assert [prompt.kind for prompt in scene.annotator.prompts] == ["click"]
+    def test_from_a_layer(self, panel, scene, subtests):
+        for grid, shape, place in (
+            ("same", (80, 100), {}),
+            ("coarser", (40, 50), {"scale": (2, 2), "translate": (0.5, 0.5)}),
+        ):
+            factor = 80 // shape[0]
+            labels = np.zeros(shape, np.uint8)
+            labels[40 // factor : 48 // factor, 60 // factor : 72 // factor] = 5
+            layer = scene.viewer.add_labels(labels, name="theirs", **place)
+            layer.selected_label = 5
+            with subtests.test(msg=grid):
+                assert not panel.take_mask.isEnabled()
+                panel.mask_layer.pick(layer)
+                scene.press(panel.take_mask)
+                scene.settle()
+                expected = np.zeros((80, 100), bool)
+                expected[40:48, 60:72] = True
+                np.testing.assert_array_equal(scene.annotator.prompts.items[-1].mask, expected)
+                scene.hand.key("U")
+                scene.settle()
+                assert [prompt.kind for prompt in scene.annotator.prompts] == ["click"]
+            scene.viewer.layers.remove(layer)
 
     def test_a_label_that_is_not_there_is_told(self, panel, scene):
         panel.mask_layer.pick(scene.viewer.add_labels(np.zeros((80, 100), np.uint8), name="theirs"))
@@ -327,52 +328,50 @@ class TestMasksToStartFrom:
         scene.viewer.layers.remove(layer)
         assert panel.mask_layer.layer is None and not panel.take_mask.isEnabled()
 
-    @pytest.mark.parametrize(
-        ("name", "make"),
-        [
-            ("mask.png", lambda path, mask: write_labels(path, mask.astype(np.uint8))),
-            ("mask.tif", lambda path, mask: tifffile.imwrite(path, mask.astype(np.uint16) * 700)),
-            ("one bit.png", lambda path, mask: PIL.Image.fromarray(mask).save(path)),
-            ("float.tiff", lambda path, mask: tifffile.imwrite(path, mask.astype(np.float32) / 2)),
-            ("opaque.png", lambda path, mask: PIL.Image.fromarray(_rgba(mask, np.ones_like(mask))).save(path)),
-            ("clear.png", lambda path, mask: PIL.Image.fromarray(_rgba(np.ones_like(mask), mask)).save(path)),
-        ],
-        ids=lambda one: one if isinstance(one, str) else "",
-    )
-    def test_from_a_file(self, panel, scene, tmp_path, monkeypatch, name, make):
+    def test_from_a_file(self, panel, scene, tmp_path, monkeypatch, subtests):
         mask = np.zeros((80, 100), bool)
         mask[5:9, 5:9] = True
-        make(tmp_path / name, mask)
-        monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / name), ""))
-        scene.press(panel.load_mask)
-        scene.settle()
-        np.testing.assert_array_equal(scene.annotator.prompts.items[-1].mask, mask)
+        for name, write in (
+            ("mask.png", lambda path: write_labels(path, mask.astype(np.uint8))),
+            ("mask.tif", lambda path: tifffile.imwrite(path, mask.astype(np.uint16) * 700)),
+            ("one bit.png", lambda path: PIL.Image.fromarray(mask).save(path)),
+            ("float.tiff", lambda path: tifffile.imwrite(path, mask.astype(np.float32) / 2)),
+            ("opaque.png", lambda path: PIL.Image.fromarray(_rgba(mask, np.ones_like(mask))).save(path)),
+            ("clear.png", lambda path: PIL.Image.fromarray(_rgba(np.ones_like(mask), mask)).save(path)),
+        ):
+            path = tmp_path / name
+            write(path)
+            monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, path=path: (str(path), ""))
+            with subtests.test(msg=name):
+                assert [prompt.kind for prompt in scene.annotator.prompts] == ["click"]
+                scene.press(panel.load_mask)
+                scene.settle()
+                np.testing.assert_array_equal(scene.annotator.prompts.items[-1].mask, mask)
+            scene.hand.key("U")
+            scene.settle()
 
-    @pytest.mark.parametrize(
-        ("name", "content", "words"),
-        [
-            ("empty.png", np.zeros((80, 100), np.uint8), "empty"),
-            ("small.png", np.ones((8, 10), np.uint8), "shape"),
-            ("stack.tif", np.ones((5, 80, 100), np.uint8), "5 images"),
-            ("broken.png", b"\x89PNG\r\n\x1a\nno more", "cannot be read"),
-            ("broken.tif", b"II*\0", "cannot be read"),
-            ("text.txt", b"hello", ".txt"),
-            ("nowhere.png", None, "no image"),
-        ],
-        ids=lambda one: one if isinstance(one, str) else "",
-    )
-    def test_files_that_do_not_fit_are_told_in_words(self, panel, scene, tmp_path, name, content, words):
-        path = tmp_path / name
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        elif content is not None and path.suffix == ".tif":
-            tifffile.imwrite(path, content)
-        elif content is not None:
-            write_labels(path, content)
-        panel.add_mask_file(str(path))
-        assert scene.status.startswith("⚠ ") and words in scene.status
-        assert "Traceback" not in scene.status and "unforeseen" not in scene.status
-        assert len(scene.annotator.prompts) == 1
+    def test_files_that_do_not_fit_are_told_in_words(self, panel, scene, tmp_path, subtests):
+        (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+        (tmp_path / "broken.tif").write_bytes(b"II*\0")
+        (tmp_path / "text.txt").write_bytes(b"hello")
+        tifffile.imwrite(tmp_path / "stack.tif", np.ones((5, 80, 100), np.uint8))
+        write_labels(tmp_path / "empty.png", np.zeros((80, 100), np.uint8))
+        write_labels(tmp_path / "small.png", np.ones((8, 10), np.uint8))
+        for name, words in (
+            ("empty.png", "empty"),
+            ("small.png", "shape"),
+            ("stack.tif", "5 images"),
+            ("broken.png", "cannot be read"),
+            ("broken.tif", "cannot be read"),
+            ("text.txt", ".txt"),
+            ("nowhere.png", "no image"),
+        ):
+            with subtests.test(msg=name):
+                scene.widget._tell("")
+                panel.add_mask_file(str(tmp_path / name))
+                assert scene.status.startswith("⚠ ") and words in scene.status
+                assert "Traceback" not in scene.status and "unforeseen" not in scene.status
+                assert len(scene.annotator.prompts) == 1
 
 
 def _rgba(colour, opacity):

@@ -104,12 +104,11 @@ def test_a_click_in_the_menus_docks_the_widget_on_the_selected_image(viewer, ima
     assert widget._start_button.isEnabled()
 
 
-@pytest.mark.parametrize(
-    "titles", [("Segment", ANNOTATOR), ("Segment", EVERYTHING), ("Annotate", ANNOTATOR)], ids=" > ".join
-)
-def test_layers_menu_asks_for_an_image_first(viewer, titles):
+def test_layers_menu_asks_for_an_image_first(viewer, subtests):
     viewer.add_points([(1, 1)])
-    assert not menu_entry(viewer.window.layers_menu, *titles).isEnabled()
+    for titles in (("Segment", ANNOTATOR), ("Segment", EVERYTHING), ("Annotate", ANNOTATOR)):
+        with subtests.test(msg=" > ".join(titles)):
+            assert not menu_entry(viewer.window.layers_menu, *titles).isEnabled()
 
 
 def test_samples_open_from_the_menu_and_can_be_annotated_at_once(viewer):
@@ -136,15 +135,12 @@ class TestPalette:
 
         return type_command
 
-    @pytest.mark.parametrize(
-        ("words", "kind"),
-        [("segnext annotator", AnnotatorWidget), ("segnext everything", EverythingWidget)],
-        ids=["annotator", "everything"],
-    )
-    def test_words_and_return_dock_a_widget(self, viewer, image, type_command, words, kind):
-        type_command(words)
-        (widget,) = docked(viewer, kind)
-        assert widget._image.layer == image
+    def test_words_and_return_dock_a_widget(self, viewer, image, type_command, subtests):
+        for words, kind in (("segnext annotator", AnnotatorWidget), ("segnext everything", EverythingWidget)):
+            with subtests.test(msg=words):
+                type_command(words)
+                (widget,) = docked(viewer, kind)
+                assert widget._image.layer == image
 
     def test_words_and_return_open_the_models(self, viewer, type_command, qtbot):
         type_command("manage models")

@@ -27,14 +27,19 @@ def accept_at(scene, place):
     scene.settle()
 
 
-@pytest.fixture
-def table(scene):
-    """With three accepted and measured objects."""
+def accept_three(scene):
+    """Objects 1, 2 and 3, accepted and measured."""
     for place in PLACES:
         accept_at(scene, place)
     table = scene.widget._objects_table
     scene.wait_until(lambda: [row.size for row in table.model.rows] == ["13 px"] * 3)
-    return table
+
+
+@pytest.fixture
+def table(scene):
+    """With three accepted and measured objects."""
+    accept_three(scene)
+    return scene.widget._objects_table
 
 
 def click_row(table, row, column=1, *, is_double=False, is_added=False):
@@ -118,20 +123,18 @@ def test_double_click_takes_it_up_again_and_accept_changes_it(table, scene):
     scene.wait_until(lambda: table.model.rows[1].size == "26 px")
 
 
-@pytest.mark.parametrize(
-    ("column", "text", "found"),
-    [
-        (2, "big one", lambda row: row.name),
-        (3, "cell", lambda row: row.class_name),
-        (1, "77", lambda row: str(row.label)),
-    ],
-    ids=["name", "class", "label"],
-)
-def test_cells_can_be_typed_into_and_it_is_taken_back(table, scene, column, text, found):
-    type_into(table, 2, column, text)
-    scene.wait_until(lambda: [found(row) for row in table.model.rows][2:] == [text])
-    scene.press(scene.widget._undo_button)
-    scene.wait_until(lambda: text not in [found(row) for row in table.model.rows])
+def test_cells_can_be_typed_into_and_it_is_taken_back(table, scene, subtests):
+    def shown(part):
+        return [str(getattr(row, part)) for row in table.model.rows]
+
+    before = table.model.rows
+    for column, text, part in ((2, "big one", "name"), (3, "cell", "class_name"), (1, "77", "label")):
+        with subtests.test(msg=part):
+            type_into(table, 2, column, text)
+            scene.wait_until(lambda part=part, text=text: shown(part)[2:] == [text])
+            scene.press(scene.widget._undo_button)
+            scene.wait_until(lambda part=part, text=text: text not in shown(part))
+        scene.wait_until(lambda: table.model.rows == before)
 
 
 def test_merge_delete_and_lock(table, scene):
@@ -312,13 +315,13 @@ class TestTyping:
         assert table.model.rows[1].name == ""
         assert "rename" not in scene.annotator.undo_text
 
-    @pytest.mark.parametrize(
-        ("text", "words"), [("2", "abel 2 is in use"), ("0", "new label is 0"), ("-3", "new label is -3")]
-    )
-    def test_labels_that_cannot_be_are_told(self, table, scene, text, words):
-        type_into(table, 0, 1, text)
-        assert words in scene.status
-        assert labels_in(scene) == [0, 1, 2, 3]
+    def test_labels_that_cannot_be_are_told(self, table, scene, subtests):
+        for text, words in (("2", "abel 2 is in use"), ("0", "new label is 0"), ("-3", "new label is -3")):
+            with subtests.test(msg=text):
+                scene.widget._tell("")
+                type_into(table, 0, 1, text)
+                assert words in scene.status
+                assert labels_in(scene) == [0, 1, 2, 3]
 
     def test_a_locked_object_can_be_named_but_not_relabelled(self, table, scene):
         click_row(table, 0)
@@ -358,23 +361,30 @@ class TestButtons:
         assert (scene.layers.output.data == 3).sum() == 26
         scene.wait_until(lambda: [row.size for row in table.model.rows] == ["13 px", "26 px"])
 
-    @pytest.mark.parametrize("name", ["lock", "merge", "delete"])
-    def test_key_u_takes_it_back(self, table, scene, name):
+    def test_key_u_takes_it_back(self, table, scene, subtests):
         before, rows = scene.layers.output.data.copy(), table.model.rows
-        click_row(table, 0)
-        click_row(table, 1, is_added=True)
-        scene.press(table.buttons[name])
-        scene.settle()
-        assert table.model.rows != rows
-        scene.hand.key("U")
-        scene.settle()
-        np.testing.assert_array_equal(scene.layers.output.data, before)
-        scene.wait_until(lambda: table.model.rows == rows)
-        scene.hand.key("U", "shift")
-        scene.settle()
-        # what is left is known once it is measured
-        left = {"lock": ["locked", "locked", "accepted"], "merge": ["accepted"] * 2, "delete": ["accepted"]}
-        scene.wait_until(lambda: [row.state for row in table.model.rows] == left[name])
+        for name, left in (
+            ("lock", ["locked", "locked", "accepted"]),
+            ("merge", ["accepted"] * 2),
+            ("delete", ["accepted"]),
+        ):
+            with subtests.test(msg=name):
+                click_row(table, 0)
+                click_row(table, 1, is_added=True)
+                scene.press(table.buttons[name])
+                scene.settle()
+                assert table.model.rows != rows
+                scene.hand.key("U")
+                scene.settle()
+                np.testing.assert_array_equal(scene.layers.output.data, before)
+                scene.wait_until(lambda: table.model.rows == rows)
+                scene.hand.key("U", "shift")
+                scene.settle()
+                # what is left is known once it is measured
+                scene.wait_until(lambda left=left: [row.state for row in table.model.rows] == left)
+            scene.hand.key("U")
+            scene.settle()
+            scene.wait_until(lambda: table.model.rows == rows)
 
 
 class TestMenu:

@@ -25,34 +25,40 @@ def is_near(click, row, column, sign=True, *, within=0.6):
     return abs(click.row - row) < within and abs(click.column - column) < within and click.is_positive is sign
 
 
+def unfold_layers(scene):
+    (header,) = [button for button in scene.widget.findChildren(QToolButton) if button.text() == "Layers"]
+    scene.press(header)
+
+
+def pick_and_start(scene, **given):
+    """Layers of the user, picked by keys, started; (data, arguments of the layer) for each role."""
+    widget, viewer = scene.widget, scene.viewer
+    makers = {
+        "points": viewer.add_points,
+        "shapes": viewer.add_shapes,
+        "scribbles": viewer.add_labels,
+        "output": viewer.add_labels,
+    }
+    for role, (data, arguments) in given.items():
+        makers[role](data, name=f"my {role}", **arguments)
+    for role in given:
+        picker = getattr(widget, f"_{role}")
+        assert picker.isVisible()
+        picker.setFocus()
+        while picker.currentText() != f"my {role}" and picker.currentIndex() < picker.count() - 1:
+            scene._qtbot.keyClick(picker, Qt.Key.Key_Down)
+        assert picker.currentText() == f"my {role}"
+    scene.start()
+
+
 @pytest.fixture
 def start_with(make_scene):
-    """scene = start_with(points=…, shapes=…, scribbles=…, output=…): layers of the user, picked by keys, started.
-
-    Every argument makes a layer: (data, arguments of the layer).
-    """
+    """scene = start_with(points=…, shapes=…, scribbles=…, output=…), each as for `pick_and_start`."""
 
     def start(image=None, **given):
         scene = make_scene(image)
-        widget, viewer = scene.widget, scene.viewer
-        (header,) = [button for button in widget.findChildren(QToolButton) if button.text() == "Layers"]
-        scene.press(header)
-        makers = {
-            "points": viewer.add_points,
-            "shapes": viewer.add_shapes,
-            "scribbles": viewer.add_labels,
-            "output": viewer.add_labels,
-        }
-        for role, (data, arguments) in given.items():
-            makers[role](data, name=f"my {role}", **arguments)
-        for role in given:
-            picker = getattr(widget, f"_{role}")
-            assert picker.isVisible()
-            picker.setFocus()
-            while picker.currentText() != f"my {role}" and picker.currentIndex() < picker.count() - 1:
-                scene._qtbot.keyClick(picker, Qt.Key.Key_Down)
-            assert picker.currentText() == f"my {role}"
-        scene.start()
+        unfold_layers(scene)
+        pick_and_start(scene, **given)
         return scene
 
     return start
@@ -120,21 +126,23 @@ class TestPoints:
 
 
 class TestShapes:
-    @pytest.mark.parametrize(
-        ("shape_type", "outline", "kind"),
-        [
+    def test_a_shape_of_the_user_is_a_prompt(self, make_scene, subtests):
+        scene = make_scene()
+        unfold_layers(scene)
+        for shape_type, outline, kind in (
             ("rectangle", RECTANGLE, Box),
             ("ellipse", RECTANGLE, Polygon),
             ("polygon", RECTANGLE[:3], Polygon),
             ("path", [(20, 30), (30, 40), (20, 50)], Scribble),
             ("line", [(20, 30), (30, 40)], Scribble),
-        ],
-    )
-    def test_a_shape_of_the_user_is_a_prompt(self, start_with, shape_type, outline, kind):
-        scene = start_with(shapes=([outline], {"shape_type": shape_type}))
-        (prompt,) = scene.annotator.prompts
-        assert isinstance(prompt, kind)
-        assert "SegNext shapes" not in scene.viewer.layers
+        ):
+            with subtests.test(msg=shape_type):
+                pick_and_start(scene, shapes=([outline], {"shape_type": shape_type}))
+                (prompt,) = scene.annotator.prompts
+                assert isinstance(prompt, kind)
+                assert "SegNext shapes" not in scene.viewer.layers
+            scene.viewer.layers.remove("my shapes")
+            scene.settle()
 
     def test_a_corner_is_dragged_and_that_is_undone(self, start_with):
         scene = start_with(shapes=([RECTANGLE], {"shape_type": "polygon"}))

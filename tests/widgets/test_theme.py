@@ -18,6 +18,8 @@ from tests.widgets.conftest import TIMEOUT_MS, working_threads
 
 pytestmark = pytest.mark.gui
 
+THEMES = ("dark", "light")
+
 READABLE = 4.5
 """Least ratio of contrast for text, as of WCAG 2.2, level AA."""
 
@@ -89,55 +91,66 @@ def show_theme(qtbot):
     return show
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
 class TestThemes:
-    def test_every_text_of_the_annotator_can_be_read(self, unfolded, show_theme, theme):
+    def test_every_text_of_the_annotator_can_be_read(self, unfolded, show_theme, subtests):
         scene = unfolded
-        show_theme(scene.viewer, theme)
-        assert unreadable_in(scene.widget) == []
-        scene.widget._warn("Something went wrong.")
-        assert contrast_in(scene.widget._status) >= READABLE
+        for theme in THEMES:
+            with subtests.test(msg=theme):
+                scene.widget._tell("")
+                show_theme(scene.viewer, theme)
+                assert unreadable_in(scene.widget) == []
+                scene.widget._warn("Something went wrong.")
+                assert contrast_in(scene.widget._status) >= READABLE
 
-    def test_the_tool_and_the_sign_in_hand_stand_out(self, unfolded, show_theme, theme):
+    def test_the_tool_and_the_sign_in_hand_stand_out(self, unfolded, show_theme, subtests):
         scene = unfolded
-        show_theme(scene.viewer, theme)
         buttons = scene.widget._tool_buttons
-        in_hand, other = (background_of(pixels_of(buttons[name])).astype(float) for name in ("click", "box"))
-        assert np.linalg.norm(in_hand - other) > 60
         signs = (scene.widget._object_button, scene.widget._background_button)
-        for button in signs:
-            scene.press(button)
-            colours = [background_of(pixels_of(sign)).astype(float) for sign in signs]
-            assert np.linalg.norm(np.subtract(*colours)) > 60
-            assert min(contrast_in(sign) for sign in signs) >= READABLE
+        for theme in THEMES:
+            with subtests.test(msg=theme):
+                show_theme(scene.viewer, theme)
+                in_hand, other = (background_of(pixels_of(buttons[name])).astype(float) for name in ("click", "box"))
+                assert np.linalg.norm(in_hand - other) > 60
+                for button in signs:
+                    scene.press(button)
+                    colours = [background_of(pixels_of(sign)).astype(float) for sign in signs]
+                    assert np.linalg.norm(np.subtract(*colours)) > 60
+                    assert min(contrast_in(sign) for sign in signs) >= READABLE
 
-    def test_the_background_is_that_of_the_theme(self, unfolded, show_theme, theme):
+    def test_the_background_is_that_of_the_theme(self, unfolded, show_theme, subtests):
         scene = unfolded
-        show_theme(scene.viewer, theme)
         content = scene.widget.findChild(QScrollArea).widget()
-        wanted = np.array(get_theme(theme).background.as_rgb_tuple()[:3])
-        assert np.abs(background_of(pixels_of(content)).astype(int) - wanted).max() <= 2
+        for theme in THEMES:
+            with subtests.test(msg=theme):
+                show_theme(scene.viewer, theme)
+                wanted = np.array(get_theme(theme).background.as_rgb_tuple()[:3])
+                assert np.abs(background_of(pixels_of(content)).astype(int) - wanted).max() <= 2
 
-    def test_the_cheat_sheet_can_be_read(self, unfolded, show_theme, theme):
+    def test_the_cheat_sheet_can_be_read(self, unfolded, show_theme, subtests):
         scene = unfolded
-        show_theme(scene.viewer, theme)
-        scene.press(scene.widget._help_button)
-        sheet = scene.widget.findChild(CheatSheet)
-        assert min(contrast_in(label) for label in sheet.findChildren(QLabel) if label.text()) >= READABLE
-        sheet.close()
+        for theme in THEMES:
+            with subtests.test(msg=theme):
+                show_theme(scene.viewer, theme)
+                scene.press(scene.widget._help_button)
+                (sheet,) = [sheet for sheet in scene.widget.findChildren(CheatSheet) if sheet.isVisible()]
+                assert min(contrast_in(label) for label in sheet.findChildren(QLabel) if label.text()) >= READABLE
+                sheet.close()
 
-    def test_the_other_windows_can_be_read(self, make_scene, show_theme, qtbot, theme):
+    def test_the_other_windows_can_be_read(self, make_scene, show_theme, qtbot, subtests):
         scene = make_scene()
         everything = EverythingWidget(scene.viewer)
         scene.viewer.window.add_dock_widget(everything)
         dialog = ModelsDialog(scene.widget)
         dialog.show()
         qtbot.waitUntil(lambda: not working_threads(), timeout=TIMEOUT_MS)
-        show_theme(scene.viewer, theme)
-        assert unreadable_in(everything) == []
-        assert unreadable_in(dialog) == []
+        for theme in THEMES:
+            with subtests.test(msg=theme):
+                show_theme(scene.viewer, theme)
+                assert unreadable_in(everything) == []
+                assert unreadable_in(dialog) == []
         dialog.reject()
 
+    @pytest.mark.parametrize("theme", THEMES)
     def test_links_can_be_told_from_the_ground(self, theme):
         link = np.array([int(_LINK_COLOUR[i : i + 2], 16) for i in (1, 3, 5)])
         for ground in ("background", "console"):
