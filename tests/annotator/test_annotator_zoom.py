@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("napari")
 
 from napari_segnext.annotator import Annotator, StillComputingError, asking
+from napari_segnext.annotator.views import ADDED, MASK, REMOVED
 from napari_segnext.errors import ImageError
 from napari_segnext.prompts import Click
 from napari_segnext.session import Session
@@ -255,20 +256,33 @@ def test_glimpses_are_cut_at_the_threshold_of_the_draft(watching, monkeypatch):
     assert watching.seen and not any(mask.any() for mask in watching.seen)
 
 
-@pytest.mark.parametrize("why", ["an object is changed", "changes are highlighted"])
-def test_no_glimpse_is_shown_where_it_would_be_taken_for_something_else(watching, why):
+def test_no_glimpse_is_shown_of_an_object_that_is_changed(watching):
     annotator = watching.looked_at
     annotator.layers.points.add(PLACE)
     watching.finish_all()
-    if why == "an object is changed":
-        annotator.accept()
-        annotator.reopen(1)
-        watching.finish_all()
-    else:
-        annotator.highlights_changes = True
+    annotator.accept()
+    annotator.reopen(1)
+    watching.finish_all()
     before, watching.seen = annotator.layers.preview.data > 0, []
     annotator.layers.points.add((303, 505))
     watching.finish_all()
     assert watching.seen
     for mask in watching.seen:
         np.testing.assert_array_equal(mask, before)
+
+
+def test_changes_are_told_from_the_last_answer_and_not_from_a_glimpse(watching):
+    annotator = watching.looked_at
+    annotator.highlights_changes = True
+    annotator.layers.points.add(PLACE)
+    watching.finish_all()
+    first = annotator.mask
+    np.testing.assert_array_equal(annotator.layers.preview.data, first)
+    watching.seen = []
+    annotator.layers.points.add(OTHER_PLACE)
+    watching.finish_all()
+    shown, second = annotator.layers.preview.data, annotator.mask
+    assert watching.seen and (second & ~first).any()
+    np.testing.assert_array_equal(shown == ADDED, second & ~first)
+    np.testing.assert_array_equal(shown == REMOVED, first & ~second)
+    np.testing.assert_array_equal(shown == MASK, first & second)

@@ -1280,10 +1280,8 @@ class Annotator:
         shown = glimpse.request.shown
         state = self._slices[shown]
         is_new = state.draft.label is None and glimpse.request.prompts == state.prompts
-        if glimpse.prediction is None or not is_new or self._views.highlights_changes:
-            return
-        mask = glimpse.prediction.cut_at(state.draft.threshold).mask
-        self._views.show_mask(shown, mask)
+        if glimpse.prediction is not None and is_new:
+            self._views.show_glimpse(shown, glimpse.prediction.cut_at(state.draft.threshold).mask)
 
     # showing
 

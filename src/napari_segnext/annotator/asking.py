@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_segnext.session import Prediction
 
 
-GLIMPSE_SECONDS = 0.15
+GLIMPSE_SECONDS = 0.1
 """Least time between a question and a glimpse, and from one glimpse to the next."""
 
 

@@ -34,6 +34,8 @@ class AnswerViews:
         self._layers = layers
         self._probability: Any = None
         self._unsettled: set[ShownSlice] = set()
+        # what was in the preview when a glimpse took its place
+        self._before_glimpses: dict[ShownSlice, NDArray[Any]] = {}
         self.highlights_changes = False
 
     @property
@@ -57,15 +59,26 @@ class AnswerViews:
 
     def show_mask(self, shown: ShownSlice, mask: Mask | None) -> bool:
         """Show a mask `(rows, columns)`, or none; whether something else was shown before."""
-        preview = self._layers.preview
-        old = np.asarray(preview.data[shown.selector])
-        plane = np.zeros(shown.shape, preview.data.dtype) if mask is None else mask.astype(preview.data.dtype)
+        now = np.asarray(self._layers.preview.data[shown.selector])
+        old = self._before_glimpses.pop(shown, now)
+        plane = np.zeros(shown.shape, now.dtype) if mask is None else mask.astype(now.dtype)
         if self.highlights_changes and mask is not None and old.any():
             was_inside = (old == MASK) | (old == ADDED)
             plane[mask & ~was_inside] = ADDED
             plane[was_inside & ~mask] = REMOVED
             self._unsettled.add(shown)
-        if np.array_equal(old, plane):
+        return self._write(shown, plane)
+
+    def show_glimpse(self, shown: ShownSlice, mask: Mask) -> None:
+        """Show a mask until the next one comes; what that changes is told from what was shown before."""
+        now = np.asarray(self._layers.preview.data[shown.selector])
+        self._before_glimpses.setdefault(shown, now.copy())
+        self._write(shown, mask.astype(now.dtype))
+
+    def _write(self, shown: ShownSlice, plane: NDArray[Any]) -> bool:
+        """Bring a plane into the preview, unless it is there already; whether it was not."""
+        preview = self._layers.preview
+        if np.array_equal(preview.data[shown.selector], plane):
             return False
         # written in place and not by data_setitem: the preview is not the user's to undo
         preview.data[shown.selector] = plane

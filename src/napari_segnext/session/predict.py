@@ -243,15 +243,16 @@ def _approached(seen: LookOneWay, look: Look, prompts: Prompts, views: ImageView
 
 
 def _most_certain(seen: LookOneWay, windows: list[Window], on_glimpse: Glimpse) -> Prediction:
-    """The most certain answer on windows of falling size, each seen as it is."""
+    """The most certain answer on windows of falling size, each seen as it is; glimpsed is the most certain so far."""
     found, highest = seen(windows[0], None), -np.inf
     for level, window in enumerate(windows):
         answer = found if level == 0 else seen(window, None)
-        certainty = _certainty(answer)
-        if certainty - COARSER_IS_BETTER_BY * level > highest:
-            found, highest = answer, certainty - COARSER_IS_BETTER_BY * level
-            if certainty > 0:
-                on_glimpse(found)
+        score = _certainty(answer) - COARSER_IS_BETTER_BY * level
+        if score > highest:
+            found, highest = answer, score
+        # above 0 it is something that ends within its window
+        if highest > 0:
+            on_glimpse(found)
     return found
 
 
