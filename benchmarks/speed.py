@@ -6,7 +6,7 @@ python benchmarks/speed.py                                     # all, a quarter 
 python benchmarks/speed.py --only ours transcription --case click --repeats 2
 python benchmarks/speed.py --only bundled sam-vit-b --side 512
 
-The bundled model, without and with random peers, is what `napari-segnext benchmark` times, too.
+The bundled models, without and with random peers, is what `napari-segnext benchmark` times, too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from napari_segnext.weights import load_model
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TRANSCRIPTION, OURS, OIS_BASE, BUNDLED = "transcription", "ours", "ois", "bundled"
+TRANSCRIPTION, OURS, OIS_BASE, BUNDLED, LIGHT = "transcription", "ours", "ois", "bundled", "light"
 
 
 @cache
@@ -54,12 +54,13 @@ def contender(name: str, device: str) -> Any:
         OURS: lambda: vit_b(device),
         OIS_BASE: lambda: OIS(OISConfig()).to(device).eval().requires_grad_(False),
         BUNDLED: lambda: load_model("segnext-tiny", device),
+        LIGHT: lambda: load_model("segnext-tiny-light", device),
     }
     return ModelContender(name, models[name]()) if name in models else peer(name, device)
 
 
 def main() -> None:
-    names = [TRANSCRIPTION, OURS, BUNDLED, *PEERS]
+    names = [TRANSCRIPTION, OURS, BUNDLED, LIGHT, *PEERS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[*names, OIS_BASE], default=names)
     parser.add_argument("--baseline", default=TRANSCRIPTION)

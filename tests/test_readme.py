@@ -50,7 +50,7 @@ def test_training_example_is_a_valid_configuration(tmp_path):
     assert config.n_steps == 1600
 
 
-@pytest.mark.parametrize("name", ["segnext-tiny", "ois-tiny"])
+@pytest.mark.parametrize("name", ["segnext-tiny", "segnext-tiny-light", "ois-tiny"])
 def test_configuration_of_a_bundled_model_is_valid_and_brings_its_card(name):
     config = read_training_config(TOP / f"training_configs/{name}.toml")
     assert config.name == name

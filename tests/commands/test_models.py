@@ -20,6 +20,7 @@ class TestList:
         lines = cli("models", "list").stdout.splitlines()
         assert [line.split()[0] for line in lines] == [
             "segnext-tiny",
+            "segnext-tiny-light",
             "ois-tiny",
             "segnext-vitb-sax1",
             "segnext-vitb-sax2",
@@ -28,8 +29,8 @@ class TestList:
             "depth-anything-v2-base",
             "depth-anything-v2-large",
         ]
-        assert "interactive  not downloaded   427 MB" in lines[2]
-        assert "depth        not downloaded    99 MB" in lines[5]
+        assert "interactive  not downloaded   427 MB" in lines[3]
+        assert "depth        not downloaded    99 MB" in lines[6]
 
 
 class TestInfo:

@@ -174,7 +174,7 @@ class TestFolder:
         assert weights_folder().as_posix() == expected
 
 
-@pytest.mark.parametrize("name", ["segnext-tiny", "ois-tiny"])
+@pytest.mark.parametrize("name", ["segnext-tiny", "segnext-tiny-light", "ois-tiny"])
 def test_registry_and_bundled_file_state_the_same_licence(name: str) -> None:
     info = model_info(name)
     if not info.path.is_file():
