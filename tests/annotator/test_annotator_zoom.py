@@ -8,6 +8,8 @@ import pytest
 pytest.importorskip("napari")
 
 from napari_segnext.annotator import Annotator, StillComputingError, asking
+from napari_segnext.annotator.answers import Answerer, Request
+from napari_segnext.annotator.coordinates import ShownSlice
 from napari_segnext.annotator.views import ADDED, MASK, REMOVED
 from napari_segnext.errors import ImageError
 from napari_segnext.prompts import Click
@@ -254,6 +256,29 @@ def test_glimpses_are_cut_at_the_threshold_of_the_draft(watching, monkeypatch):
     annotator.layers.points.add(PLACE)
     watching.finish_all()
     assert watching.seen and not any(mask.any() for mask in watching.seen)
+
+
+def test_no_glimpse_is_shown_on_a_large_plane_where_each_would_take_its_time(watching, monkeypatch):
+    monkeypatch.setattr("napari_segnext.annotator.annotator.MAX_GLIMPSED_PIXELS", SHAPE[0] * SHAPE[1] - 1)
+    watching.looked_at.layers.points.add(PLACE)
+    watching.finish_all()
+    assert watching.seen and not any(mask.any() for mask in watching.seen)
+    assert watching.looked_at.mask.any()
+
+
+def test_glimpses_are_of_the_last_prompt_where_several_are_new(model, image):
+    shown, clicks = ShownSlice(axes=(0, 1), index=(), shape=SHAPE), (Click(*PLACE), Click(*OTHER_PLACE))
+
+    def n_glimpses(answerer, *prompts):
+        glimpses = []
+        answerer.answer(Request(1, shown, prompts), is_wanted=lambda: True, on_glimpse=glimpses.append)
+        return len(glimpses)
+
+    one_by_one, at_once = (Answerer(model, lambda _: image) for _ in range(2))
+    of_the_first = n_glimpses(one_by_one, clicks[0])
+    of_the_second = n_glimpses(one_by_one, *clicks)
+    assert of_the_first > 0
+    assert n_glimpses(at_once, *clicks) == of_the_second
 
 
 def test_no_glimpse_is_shown_of_an_object_that_is_changed(watching):

@@ -14,6 +14,7 @@ from napari_segnext.models.segnext import SegNext
 from napari_segnext.training.config import read_training_config
 from napari_segnext.training.network import build_network, initial_state
 from napari_segnext.weights import WeightsHeader, load_model, write_weights
+from tests.training.conftest import CONFIG as TRAINING_CONFIG
 
 WIDE = HybridConfig(stage_widths=(4, 8, 12), blocks_per_stage=(1, 1), width=16, depth=1, n_heads=2)
 CONFIG = SegNextConfig(
@@ -23,35 +24,8 @@ CONFIG = SegNextConfig(
     keeps_aspect=True,
 )
 
-LIGHT = """
-name = "light"
-output = "run"
-
-[model]
-input_shape = [64, 64]
-keeps_aspect = true
-
-[model.encoder]
-kind = "hybrid"
-stage_widths = [4, 8, 12]
-blocks_per_stage = [1, 1]
-width = 16
-depth = 1
-n_heads = 2
-answer_widths = [4, 6, 8]
-
-[model.fusion]
-depth = 1
-n_heads = 2
-
-[data]
-roots = []
-
-[[stages]]
-n_steps = 1
-crop_px = 32
-batch_size = 1
-"""
+LIGHT = TRAINING_CONFIG.replace("n_heads = 2\n", "n_heads = 2\nanswer_widths = [4, 6, 8]\n", 1)
+"""The same encoder in a training file."""
 
 
 @pytest.fixture(scope="module")

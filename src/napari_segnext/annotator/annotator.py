@@ -72,7 +72,7 @@ from napari_segnext.annotator.review_file import notes_of, objects_with_review
 from napari_segnext.annotator.reviewing import Reviewing
 from napari_segnext.annotator.slice_state import SliceState
 from napari_segnext.annotator.tools import TOOLS, Tool, finish_drawing, take_up, tool_in_hand, tool_named
-from napari_segnext.annotator.views import AnswerViews
+from napari_segnext.annotator.views import MAX_GLIMPSED_PIXELS, AnswerViews
 from napari_segnext.errors import PromptError
 from napari_segnext.prompts import ImageReference, MaskPrompt
 from napari_segnext.prompts.packed_mask import PackedMask
@@ -1276,11 +1276,12 @@ class Annotator:
             self._show(shown, state)
 
     def _on_glimpse(self, glimpse: Answer) -> None:
-        """Show what is seen so far of a new object. It is not the answer: it cannot be accepted."""
+        """Show what is seen so far of a new object, unless the plane is large. It cannot be accepted."""
         shown = glimpse.request.shown
         state = self._slices[shown]
         is_new = state.draft.label is None and glimpse.request.prompts == state.prompts
-        if glimpse.prediction is not None and is_new:
+        is_quick = shown.shape[0] * shown.shape[1] <= MAX_GLIMPSED_PIXELS
+        if glimpse.prediction is not None and is_new and is_quick:
             self._views.show_glimpse(shown, glimpse.prediction.cut_at(state.draft.threshold).mask)
 
     # showing

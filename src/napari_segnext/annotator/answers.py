@@ -233,8 +233,9 @@ def _walk_to(
         session.update(prompts, is_wanted=is_wanted, on_glimpse=on_glimpse)
         return
     # prompts were only added: one edit each, so that what was computed is kept if the rest is no longer wanted
-    for n_prompts in range(n_now + 1, len(prompts) + 1):
-        session.update(prompts[:n_prompts], is_wanted=is_wanted, on_glimpse=on_glimpse)
+    for n_prompts in range(n_now + 1, len(prompts)):
+        session.update(prompts[:n_prompts], is_wanted=is_wanted)
+    session.update(prompts, is_wanted=is_wanted, on_glimpse=on_glimpse)
 
 
 def _finds(session: Session, prompts: tuple[Prompt, ...]) -> bool:

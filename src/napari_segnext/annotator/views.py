@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from napari_segnext.annotator.layers import AnnotationLayers
     from napari_segnext.session import Prediction
 
+MAX_GLIMPSED_PIXELS = 16_000_000
+"""Of the largest plane of which glimpses are shown: each is written whole, on the viewer's thread."""
+
 MASK, ADDED, REMOVED = 1, 2, 3
 """Values of the preview: the mask, what has just come to it, what has just gone."""
 
